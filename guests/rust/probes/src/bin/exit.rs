@@ -1,0 +1,7 @@
+//! `exit STATUS`: ends with that status.
+
+use probes::{exit, required};
+
+fn main() {
+    exit(required(1))
+}

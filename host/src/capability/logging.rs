@@ -1,0 +1,85 @@
+//! `sandbox:host/log` and `wasi:logging/logging`: messages for the operator, onto `tracing`.
+//!
+//! Threat model: the guest wants its text to look like the host's, to move the reader's terminal cursor, or to fill
+//! the disk. So control characters, line ends and direction overrides are escaped, the record is marked as the
+//! guest's with its tenant, and every byte counts against the limit `output`. The level is the guest's own opinion.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use wasmtime::component::HasData;
+
+use crate::bindings::sandbox::host::log;
+use crate::bindings::wasi::logging::logging;
+use crate::outcome::StopError;
+use crate::quota::Quota;
+use crate::text::escape;
+
+/// What logging needs: where to count, and whose message it is.
+pub(crate) struct LoggingView<'a> {
+    pub(crate) quota: &'a Quota,
+    pub(crate) tenant: &'a str,
+}
+
+/// Marks [`LoggingView`] for the linker.
+pub(crate) struct Logging;
+
+impl HasData for Logging {
+    type Data<'a> = LoggingView<'a>;
+}
+
+impl LoggingView<'_> {
+    /// Counts and emits one message.
+    pub(crate) fn emit(&mut self, level: log::Level, context: &str, message: &str) -> wasmtime::Result<()> {
+        let bytes = (context.len() as u64).saturating_add(message.len() as u64);
+        self.quota.output.try_take(bytes).map_err(StopError)?;
+        self.quota.log_bytes.fetch_add(bytes, Relaxed);
+        let (tenant, context, message) = (self.tenant, escape(context), escape(message));
+        match level {
+            log::Level::Trace => tracing::trace!(target: "guest", tenant, context, "{message}"),
+            log::Level::Debug => tracing::debug!(target: "guest", tenant, context, "{message}"),
+            log::Level::Info => tracing::info!(target: "guest", tenant, context, "{message}"),
+            log::Level::Warn => tracing::warn!(target: "guest", tenant, context, "{message}"),
+            log::Level::Error => tracing::error!(target: "guest", tenant, context, "{message}"),
+            log::Level::Critical => {
+                tracing::error!(target: "guest", tenant, context, critical = true, "{message}");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl log::Host for LoggingView<'_> {
+    fn log(&mut self, level: log::Level, context: String, message: String) -> wasmtime::Result<()> {
+        self.emit(level, &context, &message)
+    }
+}
+
+impl logging::Host for LoggingView<'_> {
+    fn log(&mut self, level: logging::Level, context: String, message: String) -> wasmtime::Result<()> {
+        let level = match level {
+            logging::Level::Trace => log::Level::Trace,
+            logging::Level::Debug => log::Level::Debug,
+            logging::Level::Info => log::Level::Info,
+            logging::Level::Warn => log::Level::Warn,
+            logging::Level::Error => log::Level::Error,
+            logging::Level::Critical => log::Level::Critical,
+        };
+        self.emit(level, &context, &message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Bytes, Limits};
+
+    #[test]
+    fn every_byte_of_a_message_counts_as_output() {
+        let quota = Quota::new(&Limits { output: Bytes(10), ..Limits::default() });
+        let mut view = LoggingView { quota: &quota, tenant: "t" };
+        assert!(view.emit(log::Level::Info, "12345", "67890").is_ok());
+        let error = view.emit(log::Level::Info, "", "1").unwrap_err();
+        assert_eq!(error.downcast_ref::<StopError>().unwrap().0.reason.code(), "limit.output");
+        assert_eq!(quota.log_bytes.load(Relaxed), 10);
+    }
+}

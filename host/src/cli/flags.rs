@@ -1,0 +1,125 @@
+//! Grant and limit flags: each is a key of the policy file too, and adds to or overrides it.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Args, FromArgMatches};
+use host::policy::{DirGrant, LIMITS, LimitKind, LimitRow, Limits, Policy, StdioGrant, Unit};
+
+use super::files;
+
+/// Grants, and the file that they add to.
+#[derive(Debug, Args)]
+pub(super) struct PolicyFlags {
+    /// Read grants and limits from this TOML file; flags add to it or override it
+    #[arg(long, value_name = "FILE", help_heading = "Policy")]
+    policy: Option<PathBuf>,
+
+    /// Grant a directory: its path, the path that the guest sees (the same if left out), and `ro` for read-only
+    #[arg(long, value_name = "HOST[::GUEST][::ro]", value_parser = DirGrant::parse, help_heading = "Policy")]
+    dir: Vec<DirGrant>,
+
+    /// Set an environment variable; without a value, pass on the one that the host has
+    #[arg(long, value_name = "NAME[=VALUE]", help_heading = "Policy")]
+    env: Vec<String>,
+
+    /// Set a configuration value that the guest can read by its key
+    #[arg(long, value_name = "KEY=VALUE", help_heading = "Policy")]
+    config: Vec<String>,
+
+    #[command(flatten)]
+    limits: LimitFlags,
+}
+
+/// One flag for each row of the table of limits.
+#[derive(Debug)]
+struct LimitFlags(Vec<(LimitKind, u64)>);
+
+impl PolicyFlags {
+    /// The policy that file and flags make together. The standard streams are connected unless the file says
+    /// otherwise, as a command line expects.
+    pub(super) fn policy(&self) -> Result<Policy, host::Stop> {
+        let mut policy = match &self.policy {
+            Some(path) => files::policy(path)?,
+            None => Policy::default(),
+        };
+        let usage = |message: String| {
+            let hint = "see `host run --help`";
+            host::Stop::refused(host::outcome::Refusal::Policy, message, hint)
+        };
+        policy.grants.stdio.get_or_insert(StdioGrant::ALL);
+        for dir in &self.dir {
+            policy.grants.dir.retain(|other| other.guest != dir.guest);
+            policy.grants.dir.push(dir.clone());
+        }
+        for text in &self.env {
+            let (name, value) = match text.split_once('=') {
+                Some((name, value)) => (name, value.to_owned()),
+                None => match std::env::var(text) {
+                    Ok(value) => (text.as_str(), value),
+                    Err(error) => return Err(usage(format!("`--env {text}`: {error}"))),
+                },
+            };
+            if name.is_empty() {
+                return Err(usage(format!("`--env {text}` has no name")));
+            }
+            policy.grants.env.insert(name.to_owned(), value);
+        }
+        for text in &self.config {
+            match text.split_once('=') {
+                Some((key, value)) if !key.is_empty() => {
+                    policy.grants.config.insert(key.to_owned(), value.to_owned());
+                }
+                _ => return Err(usage(format!("`--config {text}` is not `KEY=VALUE`"))),
+            }
+        }
+        for (kind, amount) in &self.limits.0 {
+            policy.limits.set(*kind, *amount);
+        }
+        Ok(policy)
+    }
+}
+
+impl Args for LimitFlags {
+    fn augment_args(mut command: clap::Command) -> clap::Command {
+        for row in LIMITS {
+            command = command.arg(flag(row));
+        }
+        command
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for LimitFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = |row: &LimitRow| Some((row.kind, *matches.get_one::<u64>(row.name)?));
+        Ok(Self(LIMITS.iter().filter_map(given).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+fn flag(row: &'static LimitRow) -> Arg {
+    let value = match row.unit {
+        Unit::Size => "SIZE",
+        Unit::Duration => "DURATION",
+        Unit::Count => "N",
+    };
+    let default = Limits::default().get(row.kind).map_or_else(|| "off".to_owned(), |amount| row.show(amount));
+    let mut bounds = row.bounds.to_owned();
+    if let Some(first) = bounds.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    Arg::new(row.name)
+        .long(row.name)
+        .value_name(value)
+        .help(format!("{bounds} [default: {default}]"))
+        .long_help(format!("{bounds}. At the limit {}.\n[default: {default}: {}]", row.at_limit, row.reason))
+        .help_heading("Limits (sizes like 64MiB, durations like 500ms)")
+        .value_parser(move |text: &str| row.read(text))
+}

@@ -1,0 +1,49 @@
+//! What a person reads on standard error: errors, hints, a guest's stack. In colour only on a terminal.
+
+use anstream::eprintln;
+use host::receipt::Receipt;
+use host::{Stop, escape};
+
+const RED: &str = "\x1b[1;31m";
+const CYAN: &str = "\x1b[1;36m";
+const DIM: &str = "\x1b[2m";
+const PLAIN: &str = "\x1b[0m";
+
+/// An error of the command itself.
+pub(super) fn error(message: &str) {
+    eprintln!("{RED}error{PLAIN}: {message}");
+}
+
+/// What to do about it.
+pub(super) fn hint(message: &str) {
+    eprintln!("{CYAN}hint{PLAIN}: {message}");
+}
+
+/// Something worth knowing that is no error.
+pub(super) fn note(message: &str) {
+    eprintln!("{DIM}note{PLAIN}: {message}");
+}
+
+/// Why a run ended, with all that helps to mend it.
+pub(super) fn stop(stop: &Stop, receipt: &Receipt) {
+    // Several lines are several findings, each already with its place.
+    let mut lines = stop.message.lines();
+    eprintln!("{RED}error{PLAIN}: {}: {}", stop.reason, lines.next().unwrap_or_default());
+    for line in lines {
+        eprintln!("       {line}");
+    }
+    if !stop.trace.is_empty() {
+        eprintln!("{DIM}the guest's stack, innermost first:{PLAIN}");
+        for (n, frame) in stop.trace.iter().enumerate() {
+            eprintln!("  {n:>2}: {frame}");
+        }
+    }
+    for denial in &receipt.denials {
+        let capability = serde_json::to_value(denial.capability).unwrap_or_default();
+        let capability = capability.as_str().unwrap_or("?").to_owned();
+        note(&format!("denied: {capability}: {} ({} times)", escape(&denial.detail), denial.count));
+    }
+    if let Some(text) = &stop.hint {
+        hint(text);
+    }
+}

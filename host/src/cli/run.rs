@@ -1,0 +1,276 @@
+//! `host run`: one invocation, from files and flags to output, messages and a receipt.
+
+use std::future::Future;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use host::outcome::{Refusal, StopReason};
+use host::policy::{LimitKind, Policy};
+use host::{Component, Ended, Host, Input, Invocation, Outcome, Sink, Stdin, Stop, Tenant, Value, World};
+use tokio::io::AsyncReadExt as _;
+
+use super::files::{self, ReceiptFile};
+use super::flags::PolicyFlags;
+use super::{USAGE, report};
+
+/// The tenant of a run from the command line.
+const TENANT: &str = "local";
+
+/// Exit status when output could not be written, as `sysexits` has it.
+const IO_ERROR: u8 = 74;
+
+/// How long a compilation may take before a person at a terminal is told about it.
+const SLOW: Duration = Duration::from_millis(500);
+
+/// Run a component under a policy
+///
+/// A component that exports `sandbox:host/job` is a filter: standard input is its input, its output goes to standard
+/// output. A program (`wasi:cli/run`, or a core module for WASI preview 1) gets its arguments, the standard streams
+/// and what else is granted. Any exported function of any component can be called with `--invoke`.
+///
+/// Nothing is allowed unless it is granted, and everything has a limit. The exit status says how it ended: 0 returned,
+/// 1 or the program's own for failures, 124 wall time, 126 refused or denied, 127 no such file, 130 cancelled, 134
+/// trapped, 137 memory, 152 computing time, 153 output and other resources.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    policy: PolicyFlags,
+
+    /// Call an exported function: `ns:pkg/iface#func(args)`, or `func(args)` if that is unambiguous; values in WAVE
+    #[arg(long, value_name = "CALL")]
+    invoke: Option<String>,
+
+    /// Write the receipt as JSON to this file, or to standard output with `-`
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
+
+    /// Show neither progress nor the guest's log
+    #[arg(long, short)]
+    quiet: bool,
+
+    /// A component, a core module for WASI preview 1, or either as text; `-` reads standard input
+    #[arg(value_name = "COMPONENT")]
+    component: PathBuf,
+
+    /// Arguments of a program; `NAME=VALUE` attributes of a job's input
+    #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<String>,
+}
+
+const EXAMPLES: &str = "Examples:
+  host run redact.wasm < access.log
+  host run --config mask=email,card --receipt receipt.json redact.wasm < access.log
+  host run --dir ./data::/data::ro --env LANG=C --wall 5s program.wasm -- --verbose /data/in.txt
+  host run --invoke 'convert({celsius: 21.5})' units.wasm
+  host run --policy tenant.toml --memory 64MiB - < component.wasm";
+
+impl Run {
+    /// Runs the component and returns the exit status.
+    pub(super) async fn run(self) -> u8 {
+        logging(self.quiet);
+        let receipt_file = match self.receipt.as_deref().map(ReceiptFile::create).transpose() {
+            Ok(file) => file,
+            Err(message) => {
+                report::error(&message);
+                report::hint("the receipt's folder must exist and be writable");
+                return USAGE;
+            }
+        };
+        let mut policy = Policy::default();
+        let ended = match self.policy.policy() {
+            Ok(given) => {
+                policy = given;
+                self.ended(&mut policy).await
+            }
+            Err(stop) => Err(stop),
+        };
+        let ended = ended.unwrap_or_else(|stop| Ended::refused(TENANT, &policy, stop));
+        self.finish(ended, receipt_file)
+    }
+
+    /// Loads and invokes; an error is a stop before there was anything to invoke.
+    async fn ended(&self, policy: &mut Policy) -> Result<Ended, Stop> {
+        let from_stdin = self.component == Path::new("-");
+        let (path, max) = (self.component.clone(), policy.limits.component_size.0);
+        let read = tokio::task::spawn_blocking(move || files::component(&path, max));
+        let bytes = interruptible(read).await?.unwrap_or_else(|_| Err(Stop::host_fault("the reader panicked")))?;
+
+        let host: Host = Host::new().map_err(|error| Stop::host_fault(error.to_string()))?;
+        let component = interruptible(self.load(&host, bytes, policy)).await??;
+        if component.facts().world == World::Command && self.invoke.is_none() {
+            policy.grants.args.extend(self.args.iter().cloned());
+        }
+        let tenant = Tenant::new(TENANT, policy.clone()).map_err(|error| Stop::host_fault(error.to_string()))?;
+        let stdin_granted = policy.grants.stdio.unwrap_or_default().stdin && !from_stdin;
+        let invocation = self.invocation(&component, &tenant, stdin_granted).await?;
+        let invocation = invocation
+            .stdin(if stdin_granted { Stdin::Inherit } else { Stdin::Empty })
+            .stdout(Sink::Stdout)
+            .stderr(Sink::Stderr)
+            .cancel_when(interrupted());
+        Ok(host.invoke(invocation).await)
+    }
+
+    /// Compiles, and tells a person who waits.
+    async fn load(&self, host: &Host, bytes: Vec<u8>, policy: &Policy) -> Result<Component, Stop> {
+        let size = host::policy::Bytes(bytes.len() as u64);
+        let load = host.load(bytes, policy);
+        tokio::pin!(load);
+        let told = !self.quiet && std::io::stderr().is_terminal();
+        tokio::select! {
+            result = &mut load => return result,
+            () = tokio::time::sleep(SLOW), if told => {
+                report::note(&format!("compiling `{}` ({size}) …", self.component.display()));
+            }
+        }
+        load.await
+    }
+
+    async fn invocation(&self, component: &Component, tenant: &Tenant, stdin: bool) -> Result<Invocation, Stop> {
+        if let Some(call) = &self.invoke {
+            if !self.args.is_empty() {
+                let message = "`--invoke` has its arguments in the call, and there are others after the component";
+                return Err(Stop::refused(Refusal::Call, message, "write `--invoke 'func(args)'`"));
+            }
+            return Invocation::function(component, tenant, call);
+        }
+        match component.facts().world {
+            World::Command => Ok(Invocation::command(component, tenant)),
+            World::Sandbox => {
+                let max = tenant.policy().limits.input.0;
+                let body = if stdin { interruptible(read_input(max)).await?? } else { Vec::new() };
+                let attributes = self.attributes()?;
+                Ok(Invocation::job(component, tenant, Input { body, content_type: None, attributes }))
+            }
+            World::Http => {
+                let message = "the component is an HTTP handler, which needs a server to call it";
+                Err(Stop::refused(Refusal::World, message, "call one of its functions with `--invoke`"))
+            }
+            World::Custom => {
+                let message =
+                    "the component is neither a job (`sandbox:host/job@0.1`) nor a program (`wasi:cli/run@0.2`)";
+                let exports = component.facts().exports.join("`, `");
+                let hint = format!("call one of its functions with `--invoke 'func(args)'`; it exports `{exports}`");
+                Err(Stop::refused(Refusal::World, message, hint))
+            }
+        }
+    }
+
+    fn attributes(&self) -> Result<Vec<(String, String)>, Stop> {
+        let attribute = |text: &String| match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+            _ => {
+                let message = format!("the component is a job, and `{text}` is no attribute");
+                Err(Stop::refused(Refusal::Call, message, "write attributes of the input as `NAME=VALUE`"))
+            }
+        };
+        self.args.iter().map(attribute).collect()
+    }
+
+    /// Writes output and receipt, says what went wrong, and returns the exit status.
+    fn finish(&self, ended: Ended, receipt_file: Option<ReceiptFile>) -> u8 {
+        let Ended { outcome, mut receipt } = ended;
+        let mut status = outcome.reason().exit_status();
+        let written = match outcome.value() {
+            Some(Value::Job(Ok(output))) => write_stdout(&output.body),
+            Some(value) => value
+                .to_wave()
+                .filter(|text| !text.is_empty())
+                .map_or(Ok(()), |text| write_stdout(format!("{text}\n").as_bytes())),
+            None => Ok(()),
+        };
+        if let Err(error) = written {
+            report::error(&format!("failed to write the output: {error}"));
+            report::hint("standard output is closed or its disk is full; the guest itself had ended");
+            status = IO_ERROR;
+        }
+        if let Some(stop) = outcome.stop() {
+            // A program that failed has said why on its own standard error.
+            let said = matches!(&outcome, Outcome::Failed { value, .. } if !matches!(value, Some(Value::Job(_))));
+            if !said {
+                report::stop(stop, &receipt);
+            }
+        }
+        receipt.stop.exit_status = status;
+        if let Some(file) = receipt_file {
+            let json = serde_json::to_string_pretty(&receipt).unwrap_or_default();
+            if let Err(message) = file.write(&json) {
+                report::error(&message);
+                status = IO_ERROR;
+            }
+        }
+        status
+    }
+}
+
+/// Writes to standard output. A reader that has gone away had what it wanted.
+fn write_stdout(bytes: &[u8]) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+/// Reads a job's input, and no further than one byte past its limit.
+async fn read_input(max: u64) -> Result<Vec<u8>, Stop> {
+    let mut body = Vec::new();
+    let read = tokio::io::stdin().take(max.saturating_add(1)).read_to_end(&mut body).await;
+    if let Err(error) = read {
+        let message = format!("failed to read standard input: {error}");
+        return Err(Stop::refused(Refusal::Unreadable, message, "check what it is connected to"));
+    }
+    if body.len() as u64 > max {
+        let stop = Stop::limit(LimitKind::Input, max, max, Some(1));
+        let hint = "raise it with `--input SIZE` (and `--memory`), or split the input; a program streams without limit";
+        return Err(stop.with_hint(hint));
+    }
+    Ok(body)
+}
+
+/// Ends when the user presses ctrl-C, or when the process is asked to terminate. A second time ends it at once.
+async fn interrupted() {
+    signal().await;
+    tokio::spawn(async {
+        signal().await;
+        std::process::exit(i32::from(StopReason::Cancelled.exit_status()));
+    });
+}
+
+async fn signal() {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(_) => return std::future::pending().await,
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// Waits for something that happens before there is a guest to stop.
+async fn interruptible<T>(work: impl Future<Output = T>) -> Result<T, Stop> {
+    tokio::select! {
+        result = work => Ok(result),
+        () = interrupted() => Err(Stop::new(StopReason::Cancelled, "the run was cancelled before the guest started")),
+    }
+}
+
+/// The guest's log on standard error: from `info` up, unless `HOST_LOG` says otherwise.
+fn logging(quiet: bool) {
+    use tracing_subscriber::EnvFilter;
+    let default = if quiet { "error,guest=off" } else { "warn,guest=info" };
+    let filter = EnvFilter::try_from_env("HOST_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colour)
+        .without_time()
+        .compact();
+    // Nothing else in this process sets one, so there is no error to handle.
+    let _ = subscriber.try_init();
+}

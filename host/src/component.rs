@@ -1,0 +1,93 @@
+//! What a component is: its bytes' digest, the world that it is run as, what it imports and exports, and its code.
+
+pub(crate) mod source;
+mod world;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wasmtime::Engine;
+use wasmtime::component::InstancePre;
+
+pub use self::source::{Form, PREFIX, refuse_by_prefix};
+pub use self::world::World;
+use crate::engine::EngineKey;
+use crate::outcome::Stop;
+use crate::policy::sha256;
+use crate::state::State;
+
+/// A component that is compiled and linked, ready for any number of invocations. Clones share everything.
+pub struct Component<E: 'static = ()> {
+    pub(crate) inner: Arc<Inner<E>>,
+}
+
+pub(crate) struct Inner<E: 'static> {
+    pub(crate) facts: Facts,
+    pub(crate) pre: InstancePre<State<E>>,
+    pub(crate) key: EngineKey,
+    pub(crate) timings: LoadTimings,
+}
+
+/// What was learned from a component's bytes, without compiling them.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The digest of the bytes as given, `sha256:` and 64 hexadecimal digits.
+    pub digest: String,
+    /// How many bytes were given.
+    pub size: u64,
+    /// What they were.
+    pub form: Form,
+    /// The world that it is run as.
+    pub world: World,
+    /// Names of the interfaces and functions that it imports, sorted.
+    pub imports: Vec<String>,
+    /// Names of the interfaces and functions that it exports, sorted.
+    pub exports: Vec<String>,
+}
+
+/// How long each part of loading took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LoadTimings {
+    pub(crate) load: Duration,
+    pub(crate) compile: Duration,
+    pub(crate) link: Duration,
+}
+
+impl<E> Clone for Component<E> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<E> Component<E> {
+    /// What was learned from its bytes.
+    pub fn facts(&self) -> &Facts {
+        &self.inner.facts
+    }
+
+    /// The engine that it was compiled for.
+    pub(crate) fn engine(&self) -> &Engine {
+        self.inner.pre.engine()
+    }
+}
+
+/// A component before it is compiled.
+pub(crate) struct Parsed {
+    pub(crate) facts: Facts,
+    pub(crate) binary: Vec<u8>,
+    pub(crate) took: Duration,
+}
+
+impl Parsed {
+    /// Reads bytes of unknown origin: what they are, and what they import and export.
+    pub(crate) fn read(bytes: Vec<u8>) -> Result<Self, Stop> {
+        let began = Instant::now();
+        let source = source::Source::read(&bytes)?;
+        let (digest, size) = (sha256(&bytes), bytes.len() as u64);
+        let binary = source.converted.unwrap_or(bytes);
+        let (imports, exports) = world::names(&binary)?;
+        let world = World::of(&exports);
+        let facts = Facts { digest, size, form: source.form, world, imports, exports };
+        Ok(Self { facts, binary, took: began.elapsed() })
+    }
+}

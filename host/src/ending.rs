@@ -1,0 +1,152 @@
+//! From whatever came out of the engine to a stop: the one place where an error is told apart and blame assigned.
+//!
+//! The engine reports some limits with private error types, so those are known by their text; the probes of those
+//! limits fail when a new version of the engine changes it.
+
+use std::fmt::Write as _;
+
+use wasmtime::component::ResourceTableError;
+use wasmtime::{Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+use crate::outcome::{Stop, StopError, StopReason};
+use crate::policy::{LimitKind, Limits};
+use crate::quota::Quota;
+use crate::text::escape;
+
+/// Bytes of one frame's text that are kept.
+const MAX_FRAME: usize = 300;
+
+/// The stop that an error means.
+pub(crate) fn stop_of(error: &wasmtime::Error, limits: &Limits, quota: &Quota, fuel_used: u64) -> Stop {
+    if let Some(StopError(stop)) = error.downcast_ref() {
+        return stop.clone();
+    }
+    if let Some(I32Exit(status)) = error.downcast_ref() {
+        return exited(*status);
+    }
+    let trap = error.downcast_ref::<Trap>().copied();
+    let trace = trace(error);
+    if let Some(stop) = limit_of(error, trap, limits, quota, fuel_used) {
+        return Stop { trace, ..stop };
+    }
+    let cause = match trap {
+        Some(trap) => trap.to_string().replacen("wasm trap: ", "", 1),
+        None => escape(&format!("{:#}", error.root_cause())),
+    };
+    Stop { trace, ..Stop::new(StopReason::Trapped, format!("the guest trapped: {cause}")) }
+}
+
+/// The stop of a program that ended itself.
+fn exited(status: i32) -> Stop {
+    match u8::try_from(status) {
+        Ok(0) => Stop::new(StopReason::Trapped, "the guest exited with status 0 in place of returning a value"),
+        Ok(status) => Stop::new(StopReason::Failed(status), format!("the program exited with status {status}")),
+        Err(_) => Stop::new(StopReason::Failed(1), format!("the program exited with status {status}")),
+    }
+}
+
+fn limit_of(error: &wasmtime::Error, trap: Option<Trap>, limits: &Limits, quota: &Quota, fuel: u64) -> Option<Stop> {
+    match trap {
+        Some(Trap::OutOfFuel) => {
+            return Some(Stop::limit(LimitKind::Fuel, limits.fuel.unwrap_or(fuel), fuel, None));
+        }
+        Some(Trap::StackOverflow) => {
+            return Some(Stop::limit(LimitKind::Stack, limits.stack.0, limits.stack.0, None));
+        }
+        _ => {}
+    }
+    if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
+        return Some(Stop::limit(LimitKind::Handles, limits.handles, limits.handles, Some(1)));
+    }
+    let text = format!("{error:#}");
+    if text.contains("store handle limit exceeded") {
+        return Some(Stop::limit(LimitKind::Handles, limits.handles, limits.handles, Some(1)));
+    }
+    if text.contains("fuel allocated for hostcalls has been exhausted") {
+        return Some(Stop::limit(LimitKind::Hostcall, limits.hostcall.0, limits.hostcall.0, None));
+    }
+    if text.contains("instance count too high") {
+        return Some(Stop::limit(LimitKind::Instances, limits.instances, limits.instances, Some(1)));
+    }
+    // A guest that was refused memory and then fails has failed for that, whatever its own words are.
+    quota.memory.refused().or_else(|| quota.table.refused())
+}
+
+/// The guest's stack in the names of its own source, innermost frame first.
+fn trace(error: &wasmtime::Error) -> Vec<String> {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
+    let frame = |frame: &wasmtime::FrameInfo| {
+        let mut text = match frame.func_name() {
+            Some(name) => demangle(name),
+            None => format!("<function {}>", frame.func_index()),
+        };
+        if let Some(module) = frame.module().name() {
+            // Writing to a string can't fail.
+            let _ = write!(text, " in {module}");
+        }
+        if let Some((file, line)) = frame.symbols().first().and_then(|symbol| Some((symbol.file()?, symbol.line()?))) {
+            let _ = write!(text, " at {file}:{line}");
+        }
+        let mut text = escape(&text);
+        if text.len() > MAX_FRAME {
+            let end = text.floor_char_boundary(MAX_FRAME);
+            text.truncate(end);
+            text.push('…');
+        }
+        text
+    };
+    backtrace.frames().iter().map(frame).collect()
+}
+
+fn demangle(name: &str) -> String {
+    if let Ok(name) = rustc_demangle::try_demangle(name) {
+        return format!("{name:#}");
+    }
+    // A C++ name; anything longer than this is an attack on the demangler rather than a name.
+    if name.len() < 4096
+        && let Ok(symbol) = cpp_demangle::Symbol::new(name)
+        && let Ok(name) = symbol.demangle()
+    {
+        return name;
+    }
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(error: wasmtime::Error) -> &'static str {
+        let limits = Limits::default();
+        stop_of(&error, &limits, &Quota::new(&limits), 0).reason.code()
+    }
+
+    #[test]
+    fn errors_are_told_apart() {
+        assert_eq!(reason(Trap::OutOfFuel.into()), "limit.fuel");
+        assert_eq!(reason(Trap::StackOverflow.into()), "limit.stack");
+        assert_eq!(reason(Trap::UnreachableCodeReached.into()), "trapped");
+        assert_eq!(reason(I32Exit(3).into()), "failed");
+        assert_eq!(reason(I32Exit(0).into()), "trapped");
+        assert_eq!(reason(ResourceTableError::Full.into()), "limit.handles");
+        assert_eq!(reason(ResourceTableError::HasChildren.into()), "trapped");
+        assert_eq!(reason(StopError(Stop::host_fault("x")).into()), "host-fault");
+    }
+
+    #[test]
+    fn a_trap_after_a_refused_growth_is_the_memory_limit() {
+        let limits = Limits::default();
+        let quota = Quota::new(&limits);
+        assert!(!quota.memory.try_grow(u64::MAX));
+        let stop = stop_of(&Trap::UnreachableCodeReached.into(), &limits, &quota, 0);
+        assert_eq!(stop.reason.code(), "limit.memory");
+    }
+
+    #[test]
+    fn names_are_demangled() {
+        assert_eq!(demangle("_ZN4core9panicking5panic17h0123456789abcdefE"), "core::panicking::panic");
+        assert_eq!(demangle("_Z3fooi"), "foo(int)");
+        assert_eq!(demangle("main.main"), "main.main");
+    }
+}

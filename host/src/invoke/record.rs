@@ -1,0 +1,92 @@
+//! The receipt's making: what is known before a run, completed with what is known after it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rand::RngExt as _;
+
+use super::guest::Report;
+use crate::component::{Component, LoadTimings};
+use crate::engine::ENGINE;
+use crate::outcome::Stop;
+use crate::policy::Policy;
+use crate::quota::Quota;
+use crate::receipt::{self, ComponentRecord, HostRecord, Receipt, StopRecord, Timings, Usage};
+
+/// What is known of an invocation before it runs.
+pub(super) struct Record {
+    id: String,
+    started_unix_ms: u64,
+    tenant: String,
+    component: Option<ComponentRecord>,
+    call: Option<String>,
+    policy: Policy,
+    loaded: LoadTimings,
+}
+
+impl Record {
+    pub(super) fn new(tenant: &str, policy: &Policy) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            id: format!("{:032x}", rand::rng().random::<u128>()),
+            started_unix_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+            tenant: tenant.to_owned(),
+            component: None,
+            call: None,
+            policy: policy.clone(),
+            loaded: LoadTimings::default(),
+        }
+    }
+
+    pub(super) fn of<E>(mut self, component: &Component<E>) -> Self {
+        self.loaded = component.inner.timings;
+        let facts = component.facts();
+        self.component = Some(ComponentRecord {
+            digest: facts.digest.clone(),
+            size_bytes: facts.size,
+            form: facts.form.to_string(),
+            world: facts.world.to_string(),
+        });
+        self
+    }
+
+    pub(super) fn calling(mut self, call: String) -> Self {
+        self.call = Some(call).filter(|call| !call.is_empty());
+        self
+    }
+
+    pub(super) fn receipt(&self, stop: Option<&Stop>, report: &Report, quota: &Quota) -> Receipt {
+        let loaded = self.loaded;
+        Receipt {
+            receipt_version: Receipt::VERSION,
+            id: self.id.clone(),
+            started_unix_ms: self.started_unix_ms,
+            tenant: self.tenant.clone(),
+            host: HostRecord { version: env!("CARGO_PKG_VERSION").to_owned(), engine: ENGINE.to_owned() },
+            component: self.component.clone(),
+            call: self.call.clone(),
+            policy_digest: self.policy.digest(),
+            limits: self.policy.limits_by_name().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            usage: Usage {
+                wall_ns: report.wall_ns,
+                cpu_ns: report.cpu_ns,
+                fuel: report.fuel,
+                host_calls: report.calls.iter().map(|(_, count)| count).sum(),
+                ..Usage::from_quota(quota)
+            },
+            calls: report.calls.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
+            denials: receipt::denials(quota),
+            stop: StopRecord::new(stop),
+            timings: Timings {
+                load_ns: nanos(loaded.load),
+                compile_ns: nanos(loaded.compile),
+                link_ns: nanos(loaded.link),
+                instantiate_ns: nanos(report.instantiate),
+                run_ns: nanos(report.run),
+            },
+        }
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,53 @@
+//! Runs WebAssembly components that you did not write.
+//!
+//! A [`Component`] is called under a [`Policy`] on behalf of a [`Tenant`], and the [`Host`] returns an [`Outcome`] and
+//! a [`Receipt`]. Everything that is not granted is denied, and everything that can be used up has a limit.
+//!
+//! ```
+//! # let runtime = tokio::runtime::Runtime::new().unwrap();
+//! # runtime.block_on(async {
+//! use host::{Host, Invocation, Policy, Tenant};
+//!
+//! let host: Host = Host::new()?;
+//! let tenant = Tenant::new("acme", Policy::parse("limits.memory = '16MiB'")?)?;
+//! // A program that does nothing, in text form to keep the example short.
+//! let bytes = br#"(module (memory (export "memory") 1) (func (export "_start")))"#;
+//! let component = host.load(bytes.to_vec(), tenant.policy()).await?;
+//! let ended = host.invoke(Invocation::command(&component, &tenant)).await;
+//! assert_eq!(ended.receipt.stop.reason, "returned");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+
+mod bindings;
+mod call;
+mod capability;
+mod component;
+mod ending;
+mod engine;
+#[expect(clippy::module_inception, reason = "the crate is named after its main type")]
+mod host;
+mod invoke;
+mod limiter;
+mod linker;
+pub mod outcome;
+pub mod policy;
+mod quota;
+pub mod receipt;
+mod scheduler;
+mod state;
+mod tenant;
+mod text;
+
+pub use bindings::{Failure, Input, Output};
+pub use call::FunctionCall;
+pub use capability::stdio::{Buffer, Sink};
+pub use component::{Component, Facts, Form, PREFIX, World, refuse_by_prefix};
+pub use host::{Host, HostBuilder, HostError};
+pub use invoke::{Ended, Invocation, Stdin, Value};
+pub use outcome::{Outcome, Stop, StopReason};
+pub use policy::Policy;
+pub use receipt::Receipt;
+pub use state::State;
+pub use tenant::{InvalidTenantId, Tenant, TenantId};
+pub use text::escape;

@@ -1,0 +1,288 @@
+//! How an invocation ended: one closed list of stop reasons, with exit status, blame and message.
+//!
+//! Pure. The code of a stop reason is stable: it appears in receipts, logs, metric labels and the `x-sandbox-stop`
+//! header. Adding one means adding it here, in `docs/stop-reasons.md` and with a probe that ends that way.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::policy::LimitKind;
+
+/// How an invocation ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome<R> {
+    /// The guest returned a value, or the program ended with status 0.
+    Returned(R),
+    /// The guest ended by itself and says that it failed: a typed error, or a program's own exit status.
+    Failed {
+        /// What it returned, where there is a value; a program that exits has none.
+        value: Option<R>,
+        /// Why, with the exit status.
+        stop: Stop,
+    },
+    /// Anything else: the guest did not reach its own end.
+    Stopped(Stop),
+}
+
+/// Why an invocation ended, with all that a person or a program needs to act on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// The code.
+    pub reason: StopReason,
+    /// What happened, in a sentence without a period.
+    pub message: String,
+    /// What to do about it, where there is something.
+    pub hint: Option<String>,
+    /// The limit that was reached, where one was.
+    pub limit: Option<LimitHit>,
+    /// The guest's own stack when it trapped, innermost frame first, with demangled names.
+    pub trace: Vec<String>,
+}
+
+/// The closed list of reasons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StopReason {
+    /// A typed ok, or a program that exited with 0.
+    Returned,
+    /// A typed error, or a program that exited with this status.
+    Failed(u8),
+    /// A wasm trap.
+    Trapped,
+    /// A limit was reached.
+    Limit(LimitKind),
+    /// A denial, where the policy says that a denial stops the guest.
+    Denied(Capability),
+    /// It never ran.
+    Refused(Refusal),
+    /// The caller gave up: ctrl-C, or the other side of a connection went away.
+    Cancelled,
+    /// A bug of ours.
+    HostFault,
+}
+
+/// What a guest can be denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum Capability {
+    /// Files and directories.
+    Dir,
+    /// Sockets.
+    Net,
+    /// Looking up host names.
+    Dns,
+}
+
+/// Why a component was never run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// There is no such file.
+    NoFile,
+    /// There is something, but it can't be read.
+    Unreadable,
+    /// The bytes are no WebAssembly, in binary or in text.
+    NotWasm,
+    /// It is WebAssembly, but broken or using what is switched off.
+    Invalid,
+    /// It is native code or another artifact whose origin can't be checked.
+    Unauthenticated,
+    /// It imports what the host doesn't offer, or with another type.
+    Import,
+    /// It has no export that this command can call.
+    World,
+    /// The call doesn't fit the component: no such function, or arguments of the wrong type.
+    Call,
+    /// The policy file is wrong.
+    Policy,
+    /// A grant can't be carried out: a directory that isn't there.
+    Grant,
+}
+
+/// Whose fault an ending is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum Blame {
+    /// Nobody's: it went well.
+    None,
+    /// The guest's.
+    Guest,
+    /// The caller's: what was asked for, or the policy it was asked under.
+    Caller,
+    /// Ours.
+    Host,
+}
+
+/// A limit that was reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LimitHit {
+    /// Which limit.
+    pub name: LimitKind,
+    /// Its value, in bytes, nanoseconds or as a count.
+    pub max: u64,
+    /// How much was in use or had been used up when it was reached, in the same unit.
+    pub used: u64,
+    /// How much more was asked for at that moment, where that is known.
+    pub requested: Option<u64>,
+    /// The flag that raises it; the key under `[limits]` is the same without the dashes.
+    pub raise_with: String,
+}
+
+/// A stop on its way through the engine, where errors are `wasmtime::Error`.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}", .0.message)]
+pub struct StopError(pub Stop);
+
+impl StopReason {
+    /// The stable code, such as `limit.memory`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Returned => "returned",
+            Self::Failed(_) => "failed",
+            Self::Trapped => "trapped",
+            Self::Limit(kind) => kind.code(),
+            Self::Denied(Capability::Dir) => "denied.dir",
+            Self::Denied(Capability::Net) => "denied.net",
+            Self::Denied(Capability::Dns) => "denied.dns",
+            Self::Refused(Refusal::NoFile) => "refused.no-file",
+            Self::Refused(Refusal::Unreadable) => "refused.unreadable",
+            Self::Refused(Refusal::NotWasm) => "refused.not-wasm",
+            Self::Refused(Refusal::Invalid) => "refused.invalid",
+            Self::Refused(Refusal::Unauthenticated) => "refused.unauthenticated",
+            Self::Refused(Refusal::Import) => "refused.import",
+            Self::Refused(Refusal::World) => "refused.world",
+            Self::Refused(Refusal::Call) => "refused.call",
+            Self::Refused(Refusal::Policy) => "refused.policy",
+            Self::Refused(Refusal::Grant) => "refused.grant",
+            Self::Cancelled => "cancelled",
+            Self::HostFault => "host-fault",
+        }
+    }
+
+    /// The exit status: the ones that people know from `timeout`, `ulimit`, containers and `sysexits`.
+    pub fn exit_status(self) -> u8 {
+        use LimitKind as L;
+        match self {
+            Self::Returned => 0,
+            Self::Failed(status) => status,
+            Self::Trapped => 134,
+            Self::Limit(L::Wall) => 124,
+            Self::Limit(L::Cpu | L::Fuel) => 152,
+            Self::Limit(L::Memory | L::Table | L::Stack | L::Instances) => 137,
+            Self::Limit(L::ComponentSize) => 126,
+            Self::Limit(L::Output | L::Input | L::Hostcall | L::Handles | L::Random) => 153,
+            Self::Denied(_) => 126,
+            Self::Refused(Refusal::NoFile) => 127,
+            Self::Refused(_) => 126,
+            Self::Cancelled => 130,
+            Self::HostFault => 125,
+        }
+    }
+
+    /// Whose fault it is.
+    pub fn blame(self) -> Blame {
+        match self {
+            Self::Returned => Blame::None,
+            Self::Failed(_) | Self::Trapped | Self::Denied(_) => Blame::Guest,
+            Self::Limit(LimitKind::Input | LimitKind::ComponentSize) => Blame::Caller,
+            Self::Limit(_) => Blame::Guest,
+            Self::Refused(Refusal::NotWasm | Refusal::Invalid | Refusal::Import | Refusal::World) => Blame::Guest,
+            Self::Refused(_) | Self::Cancelled => Blame::Caller,
+            Self::HostFault => Blame::Host,
+        }
+    }
+}
+
+impl Stop {
+    /// A stop with a message and nothing else.
+    pub fn new(reason: StopReason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), hint: None, limit: None, trace: Vec::new() }
+    }
+
+    /// A component that can't be run, with what to do about it.
+    pub fn refused(why: Refusal, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(StopReason::Refused(why), message).with_hint(hint)
+    }
+
+    /// A bug of ours.
+    pub fn host_fault(message: impl Into<String>) -> Self {
+        Self::new(StopReason::HostFault, message)
+            .with_hint("this is a bug in the host, not in the guest: please report it with this message")
+    }
+
+    /// A limit that was reached: `used` of it was gone when `requested` more was asked for.
+    pub fn limit(kind: LimitKind, max: u64, used: u64, requested: Option<u64>) -> Self {
+        let row = kind.row();
+        let asked = requested.map(|n| format!(", and {} more was asked for", row.about(n))).unwrap_or_default();
+        let message = format!("the limit `{}` is {}: {} used{asked}", row.name, row.show(max), row.about(used));
+        let hint = format!("raise it with `--{0} VALUE`, or with `{0}` under `[limits]` in the policy", row.name);
+        let raise_with = format!("--{}", row.name);
+        Self {
+            limit: Some(LimitHit { name: kind, max, used, requested, raise_with }),
+            ..Self::new(StopReason::Limit(kind), message).with_hint(hint)
+        }
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl<R> Outcome<R> {
+    /// Why it ended.
+    pub fn reason(&self) -> StopReason {
+        match self {
+            Self::Returned(_) => StopReason::Returned,
+            Self::Failed { stop, .. } | Self::Stopped(stop) => stop.reason,
+        }
+    }
+
+    /// The stop, unless the guest returned.
+    pub fn stop(&self) -> Option<&Stop> {
+        match self {
+            Self::Returned(_) => None,
+            Self::Failed { stop, .. } | Self::Stopped(stop) => Some(stop),
+        }
+    }
+
+    /// The value, whether the guest calls it success or failure.
+    pub fn value(&self) -> Option<&R> {
+        match self {
+            Self::Returned(value) => Some(value),
+            Self::Failed { value, .. } => value.as_ref(),
+            Self::Stopped(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_says_its_value_how_far_it_got_and_what_raises_it() {
+        let stop = Stop::limit(LimitKind::Memory, 64 << 20, 60 << 20, Some(8 << 20));
+        assert_eq!(stop.message, "the limit `memory` is 64MiB: 60MiB used, and 8MiB more was asked for");
+        assert!(stop.hint.unwrap().contains("`--memory VALUE`"));
+        assert_eq!(stop.reason.exit_status(), 137);
+        assert_eq!(stop.limit.unwrap().raise_with, "--memory");
+    }
+
+    #[test]
+    fn a_program_keeps_its_own_exit_status() {
+        assert_eq!(StopReason::Failed(3).exit_status(), 3);
+        assert_eq!(StopReason::Failed(3).code(), "failed");
+    }
+}

@@ -1,0 +1,85 @@
+//! What a guest may touch and how much of everything it may use: parsed from TOML once, then typed values.
+//!
+//! Pure: nothing in here reads a file, knows the engine or asks the clock. What is not granted is denied, and a limit
+//! that the file doesn't name has the default of [`LIMITS`].
+
+mod file;
+mod grants;
+mod limits;
+mod units;
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest as _, Sha256};
+
+pub use self::file::{PolicyError, PolicyErrors};
+pub use self::grants::{DirAccess, DirGrant, Grants, OnDenial, StdioGrant};
+pub use self::limits::{LIMITS, LimitKind, LimitRow, Limits, Unit};
+pub use self::units::{Bytes, Span, UnitError};
+
+/// Grants and limits for an invocation.
+///
+/// The default grants nothing and has the default limits: no directory, no environment variable, no argument, no
+/// configuration, no network, standard input at its end, output counted and dropped.
+///
+/// ```
+/// use host::policy::{Bytes, Policy};
+/// let policy = Policy::parse("limits.memory = '64MiB'\nconfig.mask = 'email'").unwrap();
+/// assert_eq!(policy.limits.memory, Bytes::from_mib(64));
+/// assert_eq!(policy.grants.config["mask"], "email");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// What the guest may touch.
+    pub grants: Grants,
+    /// How much it may use.
+    pub limits: Limits,
+}
+
+impl Policy {
+    /// Reads a policy file's text.
+    ///
+    /// # Errors
+    /// All that is wrong with it at once, each with line and column: TOML that doesn't parse, unknown keys, values of
+    /// the wrong type or unit, contradictions.
+    pub fn parse(text: &str) -> Result<Self, PolicyErrors> {
+        file::parse(text)
+    }
+
+    /// The digest of what the policy says, `sha256:` and 64 hexadecimal digits: equal for two spellings of the same
+    /// policy, different when any value differs. Values of environment and configuration are part of it.
+    pub fn digest(&self) -> String {
+        let canonical = serde_json::json!({ "grants": self.grants, "limits": self.limits_by_name() });
+        sha256(canonical.to_string().as_bytes())
+    }
+
+    /// Each limit's name with its value in the base unit: bytes, nanoseconds or a count. Fuel is left out when it is
+    /// not metered.
+    pub fn limits_by_name(&self) -> BTreeMap<&'static str, u64> {
+        LIMITS.iter().filter_map(|row| Some((row.name, self.limits.get(row.kind)?))).collect()
+    }
+}
+
+/// `sha256:` and the digest in hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    let mut text = String::from("sha256:");
+    for byte in Sha256::digest(bytes) {
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_follows_the_meaning_and_not_the_spelling() {
+        let a = Policy::parse("[limits]\nmemory = '1024KiB'\nwall = '1000ms'").unwrap();
+        let b = Policy::parse("limits = { wall = '1s', memory = '1MiB' }").unwrap();
+        let c = Policy::parse("limits = { wall = '1s', memory = '2MiB' }").unwrap();
+        assert_eq!(a.digest(), b.digest());
+        assert_ne!(a.digest(), c.digest());
+        assert_ne!(Policy::default().digest(), Policy::parse("env.A = 'b'").unwrap().digest());
+    }
+}

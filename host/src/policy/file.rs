@@ -1,0 +1,393 @@
+//! The policy file: TOML to a typed policy, with everything that is wrong reported at once, each at its place.
+//!
+//! The reader walks the spanned document itself instead of deserialising it, since a deserialiser stops at the first
+//! error. A key that nothing reads is an error: a misspelt limit must not become no limit.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::grants::{DirAccess, DirGrant, OnDenial, StdioGrant};
+use super::limits::{LIMITS, LimitKind, Limits, Unit};
+use super::{Grants, Policy};
+
+/// One thing that is wrong with a policy file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyError {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// All that is wrong with a policy file, in the order of the file. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct PolicyErrors(pub Vec<PolicyError>);
+
+impl fmt::Display for PolicyErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, error) in self.0.iter().enumerate() {
+            let separator = if n == 0 { "" } else { "\n" };
+            write!(f, "{separator}{}:{}: {}", error.line, error.column, error.message)?;
+        }
+        Ok(())
+    }
+}
+
+const TOP_KEYS: &[&str] = &["args", "config", "dir", "env", "limits", "on-denial", "stdio"];
+
+pub(super) fn parse(text: &str) -> Result<Policy, PolicyErrors> {
+    let (document, syntax) = DeTable::parse_recoverable(text);
+    let mut reader = Reader { text, errors: Vec::new() };
+    for error in syntax {
+        reader.error(error.span().unwrap_or(0..0), error.message().to_owned());
+    }
+    let policy = reader.policy(document.get_ref());
+    if reader.errors.is_empty() {
+        return Ok(policy);
+    }
+    reader.errors.sort_by_key(|(at, _)| *at);
+    let errors = reader.errors.iter().map(|(at, message)| place(text, *at, message)).collect();
+    Err(PolicyErrors(errors))
+}
+
+type Key<'a, 'i> = (&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>);
+
+struct Reader<'t> {
+    text: &'t str,
+    errors: Vec<(usize, String)>,
+}
+
+impl Reader<'_> {
+    fn error(&mut self, span: Range<usize>, message: String) {
+        self.errors.push((span.start.min(self.text.len()), message));
+    }
+
+    fn policy(&mut self, table: &DeTable<'_>) -> Policy {
+        let mut policy = Policy::default();
+        let mut explicit = BTreeMap::new();
+        for (key, value) in table.iter() {
+            match key.get_ref().as_ref() {
+                "limits" => self.limits(value, &mut policy.limits, &mut explicit),
+                "dir" => policy.grants.dir = self.dirs(value),
+                "env" => policy.grants.env = self.strings("env", value),
+                "config" => policy.grants.config = self.strings("config", value),
+                "args" => policy.grants.args = self.args(value),
+                "stdio" => policy.grants.stdio = Some(self.stdio(value)),
+                "on-denial" => policy.grants.on_denial = self.on_denial(value),
+                other => self.unknown((key, value), other, TOP_KEYS),
+            }
+        }
+        self.contradictions(&policy.limits, &explicit);
+        self.environment(&policy.grants, table);
+        policy
+    }
+
+    fn unknown(&mut self, (key, _): Key<'_, '_>, name: &str, known: &[&str]) {
+        let near = known.iter().find(|k| distance(k, name) <= 2);
+        let hint = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known keys here are {}", list(known)),
+        };
+        self.error(key.span(), format!("unknown key `{name}`: {hint}"));
+    }
+
+    fn expect_table<'a, 'i>(&mut self, name: &str, value: &'a Spanned<DeValue<'i>>) -> Option<&'a DeTable<'i>> {
+        let table = value.get_ref().as_table();
+        if table.is_none() {
+            self.wrong_type(name, "a table", value);
+        }
+        table
+    }
+
+    fn wrong_type(&mut self, name: &str, expected: &str, value: &Spanned<DeValue<'_>>) {
+        let found = value.get_ref().type_str();
+        self.error(value.span(), format!("`{name}` must be {expected}, not {found}"));
+    }
+
+    fn string(&mut self, name: &str, value: &Spanned<DeValue<'_>>) -> Option<String> {
+        let text = value.get_ref().as_str();
+        if text.is_none() {
+            self.wrong_type(name, "a string", value);
+        }
+        text.map(str::to_owned)
+    }
+
+    fn limits(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        limits: &mut Limits,
+        explicit: &mut BTreeMap<LimitKind, Range<usize>>,
+    ) {
+        let Some(table) = self.expect_table("limits", value) else { return };
+        for (key, value) in table.iter() {
+            let name = key.get_ref().as_ref();
+            let Some(row) = LIMITS.iter().find(|row| row.name == name) else {
+                let known: Vec<&str> = LIMITS.iter().map(|row| row.name).collect();
+                self.unknown((key, value), name, &known);
+                continue;
+            };
+            let text = match (value.get_ref(), row.unit) {
+                (DeValue::String(text), _) => text.to_string(),
+                (DeValue::Integer(number), Unit::Count) => match u64::from_str_radix(number.as_str(), number.radix()) {
+                    Ok(count) => count.to_string(),
+                    Err(_) => number.to_string(),
+                },
+                (DeValue::Integer(number), unit) => {
+                    let unit = if unit == Unit::Size { "64MiB" } else { "500ms" };
+                    let message = format!("`{name}` needs a unit, as in `\"{unit}\"`, not the bare number {number}");
+                    self.error(value.span(), message);
+                    continue;
+                }
+                _ => {
+                    self.wrong_type(name, "a string or a number", value);
+                    continue;
+                }
+            };
+            match row.read(&text) {
+                Ok(amount) => {
+                    limits.set(row.kind, amount);
+                    explicit.insert(row.kind, value.span());
+                }
+                Err(message) => self.error(value.span(), format!("`{name}`: {message}")),
+            }
+        }
+    }
+
+    /// Pairs of limits of which one could never be reached because of the other. Only what the file itself says
+    /// counts: a default that is shadowed is no mistake of the author's.
+    fn contradictions(&mut self, limits: &Limits, explicit: &BTreeMap<LimitKind, Range<usize>>) {
+        let pairs = [
+            (LimitKind::Cpu, LimitKind::Wall, "a guest can't compute for longer than it may run"),
+            (LimitKind::Input, LimitKind::Memory, "the input is held in the invocation's memory"),
+        ];
+        for (smaller, larger, why) in pairs {
+            let (Some(span), true) = (explicit.get(&smaller), explicit.contains_key(&larger)) else { continue };
+            if limits.get(smaller) > limits.get(larger) {
+                let (smaller, larger) = (smaller.row().name, larger.row().name);
+                self.error(span.clone(), format!("`{smaller}` is above `{larger}`: {why}"));
+            }
+        }
+    }
+
+    fn strings(&mut self, name: &str, value: &Spanned<DeValue<'_>>) -> BTreeMap<String, String> {
+        let mut strings = BTreeMap::new();
+        let Some(table) = self.expect_table(name, value) else { return strings };
+        for (key, value) in table.iter() {
+            let key = key.get_ref().to_string();
+            if let Some(text) = self.string(&format!("{name}.{key}"), value) {
+                strings.insert(key, text);
+            }
+        }
+        strings
+    }
+
+    fn environment(&mut self, grants: &Grants, table: &DeTable<'_>) {
+        let env =
+            table.iter().find(|(key, _)| key.get_ref() == "env").and_then(|(_, value)| value.get_ref().as_table());
+        for (key, value) in env.into_iter().flat_map(|table| table.iter()) {
+            let name = key.get_ref().as_ref();
+            let text = grants.env.get(name).map_or("", String::as_str);
+            if name.is_empty() || name.contains(['=', '\0']) {
+                self.error(key.span(), format!("`{name}` is no name for an environment variable"));
+            } else if text.contains('\0') {
+                self.error(value.span(), format!("the value of `{name}` contains a zero byte"));
+            }
+        }
+    }
+
+    fn args(&mut self, value: &Spanned<DeValue<'_>>) -> Vec<String> {
+        let Some(array) = value.get_ref().as_array() else {
+            self.wrong_type("args", "an array of strings", value);
+            return Vec::new();
+        };
+        array.iter().filter_map(|value| self.string("args", value)).collect()
+    }
+
+    fn stdio(&mut self, value: &Spanned<DeValue<'_>>) -> StdioGrant {
+        let mut stdio = StdioGrant::default();
+        let Some(table) = self.expect_table("stdio", value) else { return stdio };
+        for (key, value) in table.iter() {
+            let name = key.get_ref().as_ref();
+            let slot = match name {
+                "stdin" => &mut stdio.stdin,
+                "stdout" => &mut stdio.stdout,
+                "stderr" => &mut stdio.stderr,
+                other => {
+                    self.unknown((key, value), other, &["stdin", "stdout", "stderr"]);
+                    continue;
+                }
+            };
+            match value.get_ref().as_bool() {
+                Some(granted) => *slot = granted,
+                None => self.wrong_type(name, "true or false", value),
+            }
+        }
+        stdio
+    }
+
+    fn on_denial(&mut self, value: &Spanned<DeValue<'_>>) -> OnDenial {
+        match self.string("on-denial", value).as_deref() {
+            Some("stop") => OnDenial::Stop,
+            Some("error") | None => OnDenial::Error,
+            Some(other) => {
+                self.error(value.span(), format!("`{other}` is neither `error` nor `stop`"));
+                OnDenial::Error
+            }
+        }
+    }
+
+    fn dirs(&mut self, value: &Spanned<DeValue<'_>>) -> Vec<DirGrant> {
+        let Some(array) = value.get_ref().as_array() else {
+            self.wrong_type("dir", "an array of tables: write `[[dir]]`", value);
+            return Vec::new();
+        };
+        let mut dirs: Vec<DirGrant> = Vec::new();
+        for item in array.iter() {
+            let Some(dir) = self.dir(item) else { continue };
+            if dirs.iter().any(|other| other.guest == dir.guest) {
+                self.error(item.span(), format!("two directories have the guest path `{}`", dir.guest));
+            }
+            dirs.push(dir);
+        }
+        dirs
+    }
+
+    fn dir(&mut self, item: &Spanned<DeValue<'_>>) -> Option<DirGrant> {
+        let table = self.expect_table("dir", item)?;
+        let (mut host, mut guest, mut access) = (None, None, None);
+        for (key, value) in table.iter() {
+            match key.get_ref().as_ref() {
+                "host" => host = self.string("host", value).filter(|path| !path.is_empty()),
+                "guest" => guest = self.string("guest", value).filter(|path| !path.is_empty()),
+                "access" => match self.string("access", value).as_deref() {
+                    Some("read-only") => access = Some(DirAccess::ReadOnly),
+                    Some("read-write") => access = Some(DirAccess::ReadWrite),
+                    Some(other) => {
+                        let message = format!("`{other}` is neither `read-only` nor `read-write`");
+                        self.error(value.span(), message);
+                        access = Some(DirAccess::ReadOnly);
+                    }
+                    None => access = Some(DirAccess::ReadOnly),
+                },
+                other => self.unknown((key, value), other, &["host", "guest", "access"]),
+            }
+        }
+        if host.is_none() {
+            self.error(item.span(), "a directory needs `host`, a path that is not empty".to_owned());
+        }
+        if access.is_none() {
+            let message = "a directory needs `access`, either `\"read-only\"` or `\"read-write\"`".to_owned();
+            self.error(item.span(), message);
+        }
+        let host = host?;
+        Some(DirGrant { guest: guest.unwrap_or_else(|| host.clone()), host: host.into(), access: access? })
+    }
+}
+
+fn place(text: &str, at: usize, message: &str) -> PolicyError {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let column = before.get(start..).map_or(0, |rest| rest.chars().count()) + 1;
+    PolicyError { line, column, message: message.to_owned() }
+}
+
+fn list(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Edits between two short words: insertions, deletions and replacements.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut corner = i;
+        let mut left = i + 1;
+        for (y, cell) in b.chars().zip(row.iter_mut().skip(1)) {
+            let above = *cell;
+            *cell = (corner + usize::from(x != y)).min(above + 1).min(left + 1);
+            (corner, left) = (above, *cell);
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Bytes, Span};
+
+    fn errors(text: &str) -> Vec<String> {
+        parse(text).unwrap_err().0.iter().map(|e| format!("{}:{} {}", e.line, e.column, e.message)).collect()
+    }
+
+    #[test]
+    fn a_full_policy_reads_into_its_values() {
+        let policy = parse(
+            "args = ['-v']\non-denial = 'stop'\n[limits]\nmemory = '64MiB'\nwall = '2s'\nfuel = 1_000\n\
+             [env]\nA = 'b'\n[config]\nk = 'v'\n[stdio]\nstdin = true\n\
+             [[dir]]\nhost = './d'\nguest = '/d'\naccess = 'read-write'\n",
+        )
+        .unwrap();
+        assert_eq!(policy.limits.memory, Bytes::from_mib(64));
+        assert_eq!(policy.limits.wall, Span::from_millis(2000));
+        assert_eq!(policy.limits.fuel, Some(1000));
+        assert_eq!(policy.limits.table, Limits::default().table);
+        assert_eq!(policy.grants.args, ["-v"]);
+        assert_eq!(policy.grants.env["A"], "b");
+        assert_eq!(policy.grants.config["k"], "v");
+        assert_eq!(policy.grants.on_denial, OnDenial::Stop);
+        assert_eq!(policy.grants.stdio, Some(StdioGrant { stdin: true, stdout: false, stderr: false }));
+        let dir = &policy.grants.dir[0];
+        assert_eq!((dir.guest.as_str(), dir.access), ("/d", DirAccess::ReadWrite));
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_reported_at_once_with_its_place() {
+        let found = errors("limit = 1\n[limits]\nmemory = 64\nwall = '5'\nmemroy = '1MiB'\n[stdio]\nstdin = 'yes'\n");
+        assert_eq!(found.len(), 5, "{found:#?}");
+        assert!(found[0].starts_with("1:1 unknown key `limit`: did you mean `limits`?"), "{}", found[0]);
+        assert!(found[1].starts_with("3:10 `memory` needs a unit"), "{}", found[1]);
+        assert!(found[2].starts_with("4:8 `wall`: `5` needs a unit"), "{}", found[2]);
+        assert!(found[3].starts_with("5:1 unknown key `memroy`: did you mean `memory`?"), "{}", found[3]);
+        assert!(found[4].starts_with("7:9 `stdin` must be true or false"), "{}", found[4]);
+    }
+
+    #[test]
+    fn contradictions_are_errors_only_when_the_file_says_both() {
+        assert!(errors("limits = { wall = '1s', cpu = '2s' }")[0].contains("`cpu` is above `wall`"));
+        assert!(parse("limits = { wall = '1s' }").is_ok());
+        assert!(parse("limits = { wall = '1s', cpu = '1s' }").is_ok());
+        assert!(errors("limits = { memory = '1MiB', input = '2MiB' }")[0].contains("`input` is above `memory`"));
+        let twice =
+            "[[dir]]\nhost='a'\nguest='/x'\naccess='read-only'\n[[dir]]\nhost='b'\nguest='/x'\naccess='read-only'";
+        assert!(errors(twice)[0].contains("two directories have the guest path `/x`"));
+    }
+
+    #[test]
+    fn a_directory_says_how_it_may_be_used() {
+        assert!(errors("[[dir]]\nhost = 'a'")[0].contains("needs `access`"));
+        assert!(errors("[[dir]]\naccess = 'read-only'")[0].contains("needs `host`"));
+        assert!(errors("[[dir]]\nhost='a'\naccess='rw'")[0].contains("`rw` is neither"));
+        assert!(errors("dir = 'a'")[0].contains("write `[[dir]]`"));
+    }
+
+    #[test]
+    fn broken_toml_and_odd_names_are_reported_and_never_panic() {
+        assert!(!errors("[limits\nmemory = '1MiB'").is_empty());
+        assert!(!errors("a = \u{0}").is_empty());
+        assert!(errors("[env]\n'A=B' = 'c'")[0].contains("no name for an environment variable"));
+        assert!(errors("[limits]\nwall = '0s'")[0].contains("can't be zero"));
+        assert_eq!(parse("[limits]\ninstances = 0x1_0").unwrap().limits.instances, 16);
+        assert!(errors("[limits]\ninstances = -1")[0].contains("instances"));
+        assert!(!errors(&format!("a = {}", "[".repeat(100_000))).is_empty());
+    }
+}

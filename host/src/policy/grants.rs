@@ -1,0 +1,138 @@
+//! What a guest may touch. Everything that is not here is denied.
+//!
+//! Threat model: the guest names paths, variables and keys of its own choosing; the operator names what it may have.
+//! A grant is compared, never searched for: there are no patterns over variables or keys, so a guest that guesses
+//! names learns nothing. Network, HTTP, key-value and secrets have no grant yet and are therefore always denied.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+/// Every grant of a policy. The default grants nothing: no directory, no variable, no argument, closed standard
+/// input, and standard output and error that are read by nobody.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Grants {
+    /// Directories of the host that the guest sees.
+    pub dir: Vec<DirGrant>,
+    /// Environment variables with their values.
+    pub env: BTreeMap<String, String>,
+    /// Arguments after the program's name.
+    pub args: Vec<String>,
+    /// Configuration that the guest can read by key.
+    pub config: BTreeMap<String, String>,
+    /// Which standard streams the guest is connected to; none of them where nothing is said.
+    pub stdio: Option<StdioGrant>,
+    /// What happens when the guest tries what is not granted.
+    pub on_denial: OnDenial,
+}
+
+/// One directory of the host under a name in the guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DirGrant {
+    /// The directory on the host. Relative paths are relative to where the host was started.
+    pub host: PathBuf,
+    /// The path under which the guest sees it.
+    pub guest: String,
+    /// Whether the guest may change anything in it.
+    pub access: DirAccess,
+}
+
+/// How a directory may be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DirAccess {
+    /// Listing and reading.
+    #[default]
+    ReadOnly,
+    /// Everything, below this directory.
+    ReadWrite,
+}
+
+/// Which standard streams are connected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct StdioGrant {
+    /// Otherwise the guest finds its input at its end.
+    pub stdin: bool,
+    /// Otherwise what the guest writes is counted and dropped.
+    pub stdout: bool,
+    /// Otherwise what the guest writes is counted and dropped.
+    pub stderr: bool,
+}
+
+/// What a denial does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnDenial {
+    /// The guest sees an error and goes on; the receipt lists the denial.
+    #[default]
+    Error,
+    /// The guest is stopped with `denied.<capability>`.
+    Stop,
+}
+
+impl StdioGrant {
+    /// All three streams, as a program on a command line expects.
+    pub const ALL: Self = Self { stdin: true, stdout: true, stderr: true };
+}
+
+impl DirAccess {
+    /// Whether something may be changed.
+    pub fn permits_writing(self) -> bool {
+        self == Self::ReadWrite
+    }
+}
+
+impl DirGrant {
+    /// Reads `HOST[::GUEST][::ro|::rw]`, as `--dir` takes it. Without a guest path the directory has the name that it
+    /// has on the host, and without an access word it can be written to, like the directories of other hosts.
+    ///
+    /// # Errors
+    /// An empty path or a word other than `ro` and `rw` in third place.
+    ///
+    /// ```
+    /// use host::policy::{DirAccess, DirGrant};
+    /// let grant = DirGrant::parse("./logs::/in::ro").unwrap();
+    /// assert_eq!((grant.guest.as_str(), grant.access), ("/in", DirAccess::ReadOnly));
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut parts: Vec<&str> = text.split("::").collect();
+        let access = match parts.last() {
+            Some(&"ro") if parts.len() > 1 => DirAccess::ReadOnly,
+            Some(&"rw") if parts.len() > 1 => DirAccess::ReadWrite,
+            Some(word) if parts.len() > 2 => return Err(format!("`{word}` is neither `ro` nor `rw`")),
+            _ => DirAccess::ReadWrite,
+        };
+        if matches!(parts.last(), Some(&"ro" | &"rw")) && parts.len() > 1 {
+            parts.pop();
+        }
+        match parts.as_slice() {
+            [host] if !host.is_empty() => Ok(Self { host: PathBuf::from(host), guest: (*host).to_owned(), access }),
+            [host, guest] if !host.is_empty() && !guest.is_empty() => {
+                Ok(Self { host: PathBuf::from(host), guest: (*guest).to_owned(), access })
+            }
+            _ => Err(format!("`{text}` is not `HOST[::GUEST][::ro|::rw]`")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_read_in_all_its_forms() {
+        let parse = |text| DirGrant::parse(text).map(|g| (g.host.display().to_string(), g.guest, g.access));
+        let (ro, rw) = (DirAccess::ReadOnly, DirAccess::ReadWrite);
+        assert_eq!(parse("a"), Ok(("a".into(), "a".into(), rw)));
+        assert_eq!(parse("a::ro"), Ok(("a".into(), "a".into(), ro)));
+        assert_eq!(parse("a::/b"), Ok(("a".into(), "/b".into(), rw)));
+        assert_eq!(parse("a::/b::rw"), Ok(("a".into(), "/b".into(), rw)));
+        assert_eq!(parse("a::/b::ro"), Ok(("a".into(), "/b".into(), ro)));
+        assert_eq!(parse("ro"), Ok(("ro".into(), "ro".into(), rw)));
+        for wrong in ["", "::", "::ro", "a::", "a::/b::rx", "a::/b::ro::ro", "a::b::c::d"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

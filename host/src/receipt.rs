@@ -1,0 +1,226 @@
+//! The record of an invocation: what ran under which policy, what it used, what it called, what it was denied, and
+//! how it ended.
+//!
+//! A receipt holds no input, no output and no value of the environment or the configuration, so it can be kept. Its
+//! shape is published as `docs/receipt.schema.json`, which is made from the types here.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::outcome::{Blame, Capability, LimitHit, Stop, StopReason};
+use crate::quota::Quota;
+
+/// The record of one invocation.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(deny_unknown_fields))]
+pub struct Receipt {
+    /// The version of this shape; it grows when a field is taken away or changes its meaning.
+    pub receipt_version: u32,
+    /// A name for this invocation: 32 hexadecimal digits, drawn at random.
+    pub id: String,
+    /// When it began, in milliseconds since 1970-01-01 UTC.
+    pub started_unix_ms: u64,
+    /// On whose behalf.
+    pub tenant: String,
+    /// What ran it.
+    pub host: HostRecord,
+    /// What ran, unless nothing could be read.
+    pub component: Option<ComponentRecord>,
+    /// What was called, such as `wasi:cli/run@0.2.12#run`, unless it never came to a call.
+    pub call: Option<String>,
+    /// The digest of grants and limits, `sha256:` and 64 hexadecimal digits.
+    pub policy_digest: String,
+    /// Each limit in bytes, nanoseconds or as a count; `fuel` is absent when it is not metered.
+    pub limits: BTreeMap<String, u64>,
+    /// What was used.
+    pub usage: Usage,
+    /// How often the guest called each interface of the host.
+    pub calls: BTreeMap<String, u64>,
+    /// What was denied, and how often.
+    pub denials: Vec<Denial>,
+    /// How it ended.
+    pub stop: StopRecord,
+    /// Where the time went.
+    pub timings: Timings,
+}
+
+/// What ran the component.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(deny_unknown_fields))]
+pub struct HostRecord {
+    /// This program's version.
+    pub version: String,
+    /// The engine and its version.
+    pub engine: String,
+}
+
+/// What ran.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(deny_unknown_fields))]
+pub struct ComponentRecord {
+    /// The digest of the bytes as given, `sha256:` and 64 hexadecimal digits, as `sha256sum` prints it.
+    pub digest: String,
+    /// How many bytes.
+    pub size_bytes: u64,
+    /// What the bytes are: `component`, `component-text`, `module`, `module-text`.
+    pub form: String,
+    /// The world that it is run as: `sandbox`, `command`, `http` or `custom`.
+    pub world: String,
+}
+
+/// What an invocation used.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(deny_unknown_fields))]
+pub struct Usage {
+    /// Nanoseconds from instantiation to the end.
+    pub wall_ns: u64,
+    /// Nanoseconds that the processor spent on the guest and on the host calls that it made.
+    pub cpu_ns: u64,
+    /// Units of fuel, when metered.
+    pub fuel: Option<u64>,
+    /// The most bytes of memory, tables and input that were held at once.
+    pub memory_peak_bytes: u64,
+    /// The most table elements at once.
+    pub table_peak_elements: u64,
+    /// Bytes of the job's input.
+    pub input_bytes: u64,
+    /// Bytes that count against the limit `output`: the four below together.
+    pub output_bytes: u64,
+    /// Bytes of standard output.
+    pub stdout_bytes: u64,
+    /// Bytes of standard error.
+    pub stderr_bytes: u64,
+    /// Bytes of log messages.
+    pub log_bytes: u64,
+    /// Bytes of the job's output body.
+    pub body_bytes: u64,
+    /// Random bytes.
+    pub random_bytes: u64,
+    /// Calls of host functions, all interfaces together.
+    pub host_calls: u64,
+}
+
+/// One thing that was denied.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(deny_unknown_fields))]
+pub struct Denial {
+    /// Which capability.
+    pub capability: Capability,
+    /// What was tried.
+    pub detail: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// How it ended.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(deny_unknown_fields))]
+pub struct StopRecord {
+    /// The code from the closed list in `docs/stop-reasons.md`.
+    pub reason: String,
+    /// Whose fault it is.
+    pub blame: Blame,
+    /// The exit status of `host run`.
+    pub exit_status: u8,
+    /// What happened, for people.
+    pub message: Option<String>,
+    /// The limit that was reached.
+    pub limit: Option<LimitHit>,
+    /// The guest's stack when it trapped, innermost frame first.
+    pub trace: Vec<String>,
+}
+
+/// Where the time went, in nanoseconds. What didn't happen took none.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(deny_unknown_fields))]
+pub struct Timings {
+    /// Reading the file, telling what it is, converting text and core modules.
+    pub load_ns: u64,
+    /// Compiling to native code.
+    pub compile_ns: u64,
+    /// Matching imports with what the host offers.
+    pub link_ns: u64,
+    /// Making the store and the instance, with the guest's own start functions.
+    pub instantiate_ns: u64,
+    /// The call itself.
+    pub run_ns: u64,
+}
+
+impl Receipt {
+    /// The version of the shape that this host writes.
+    pub const VERSION: u32 = 1;
+}
+
+impl StopRecord {
+    /// The record of a stop, or of a return where there is none.
+    pub fn new(stop: Option<&Stop>) -> Self {
+        let reason = stop.map_or(StopReason::Returned, |stop| stop.reason);
+        Self {
+            reason: reason.code().to_owned(),
+            blame: reason.blame(),
+            exit_status: reason.exit_status(),
+            message: stop.map(|stop| stop.message.clone()),
+            limit: stop.and_then(|stop| stop.limit.clone()),
+            trace: stop.map(|stop| stop.trace.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+impl Usage {
+    /// What the counters say; times, fuel and calls are the invocation's to add.
+    pub fn from_quota(quota: &Quota) -> Self {
+        use std::sync::atomic::Ordering::Relaxed;
+        Self {
+            memory_peak_bytes: quota.memory.peak(),
+            table_peak_elements: quota.table.peak(),
+            input_bytes: quota.input_bytes.load(Relaxed),
+            output_bytes: quota.output.used(),
+            stdout_bytes: quota.stdout_bytes.load(Relaxed),
+            stderr_bytes: quota.stderr_bytes.load(Relaxed),
+            log_bytes: quota.log_bytes.load(Relaxed),
+            body_bytes: quota.body_bytes.load(Relaxed),
+            random_bytes: quota.random.used(),
+            ..Self::default()
+        }
+    }
+}
+
+/// The denials that were counted.
+pub(crate) fn denials(quota: &Quota) -> Vec<Denial> {
+    let denial = |(capability, detail, count): (_, &str, _)| Denial { capability, detail: detail.to_owned(), count };
+    quota.denials().into_iter().map(denial).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_published_schema_is_the_one_of_these_types() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/receipt.schema.json");
+        let schema = serde_json::to_string_pretty(&schemars::schema_for!(Receipt)).unwrap() + "\n";
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(path, &schema).unwrap();
+        }
+        let published = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            published == schema,
+            "docs/receipt.schema.json is stale; mend it with `BLESS=1 cargo test -p host --lib`"
+        );
+    }
+}

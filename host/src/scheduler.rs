@@ -1,0 +1,212 @@
+//! Time: processor time measured on the invocation itself, one deadline, and the signal that stops it.
+//!
+//! Three nets hold a guest that doesn't stop: at every epoch tick it gives its thread back and its time is looked at;
+//! the caller's side has a timer of its own, on a runtime that no guest runs on; and a guest whose host call doesn't
+//! give its thread back is given up after [`GRACE`].
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+use tokio::sync::Notify;
+
+use crate::outcome::Stop;
+use crate::policy::{LimitKind, Limits};
+
+/// How often the epoch moves on: the longest that a guest computes without being looked at.
+pub(crate) const TICK: Duration = Duration::from_millis(10);
+
+/// How long a stopped invocation may take to notice before it is given up.
+pub(crate) const GRACE: Duration = Duration::from_secs(2);
+
+/// One invocation's clocks.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    started: Instant,
+    wall_ns: u64,
+    cpu_max_ns: u64,
+    /// Processor time of all polls that have ended.
+    cpu_ns: AtomicU64,
+    /// The thread's processor time at the start of the poll that is under way.
+    poll_began_ns: AtomicU64,
+    stop: OnceLock<Stop>,
+    stopped: Notify,
+}
+
+impl Clock {
+    /// A clock that starts now.
+    pub(crate) fn start(limits: &Limits) -> Self {
+        Self {
+            started: Instant::now(),
+            wall_ns: limits.wall.nanos(),
+            cpu_max_ns: limits.cpu.nanos(),
+            cpu_ns: AtomicU64::new(0),
+            poll_began_ns: AtomicU64::new(thread_cpu_ns()),
+            stop: OnceLock::new(),
+            stopped: Notify::new(),
+        }
+    }
+
+    /// Nanoseconds since the start.
+    pub(crate) fn wall_ns(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Nanoseconds until the deadline.
+    pub(crate) fn wall_left_ns(&self) -> u64 {
+        self.wall_ns.saturating_sub(self.wall_ns())
+    }
+
+    /// The deadline, or none where it is further away than a clock can say.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.started.checked_add(Duration::from_nanos(self.wall_ns))
+    }
+
+    /// Processor time of the polls that have ended.
+    pub(crate) fn cpu_ns(&self) -> u64 {
+        self.cpu_ns.load(Relaxed)
+    }
+
+    /// Processor time that is left; right only on the thread that polls the invocation, inside a poll.
+    pub(crate) fn cpu_left_ns(&self) -> u64 {
+        self.cpu_max_ns.saturating_sub(self.cpu_now_ns())
+    }
+
+    fn cpu_now_ns(&self) -> u64 {
+        let this_poll = thread_cpu_ns().saturating_sub(self.poll_began_ns.load(Relaxed));
+        self.cpu_ns().saturating_add(this_poll)
+    }
+
+    /// Looks at both clocks: called at each epoch tick, on the guest's thread.
+    ///
+    /// # Errors
+    /// The stop for the limit that is used up.
+    pub(crate) fn check(&self) -> Result<(), Stop> {
+        if let Some(stop) = self.stop.get() {
+            return Err(stop.clone());
+        }
+        let cpu = self.cpu_now_ns();
+        if cpu > self.cpu_max_ns {
+            return Err(Stop::limit(LimitKind::Cpu, self.cpu_max_ns, cpu, None));
+        }
+        if self.wall_left_ns() == 0 {
+            return Err(self.wall_stop());
+        }
+        Ok(())
+    }
+
+    /// The stop for the deadline.
+    pub(crate) fn wall_stop(&self) -> Stop {
+        Stop::limit(LimitKind::Wall, self.wall_ns, self.wall_ns(), None)
+    }
+
+    /// Asks the invocation to stop; the first reason is the one that counts.
+    pub(crate) fn stop(&self, stop: Stop) {
+        // A second reason is dropped on purpose.
+        let _ = self.stop.set(stop);
+        self.stopped.notify_one();
+    }
+
+    /// Waits until somebody asked for a stop.
+    pub(crate) async fn stopped(&self) -> Stop {
+        loop {
+            if let Some(stop) = self.stop.get() {
+                return stop.clone();
+            }
+            self.stopped.notified().await;
+        }
+    }
+}
+
+/// A future whose polls are timed with the thread's processor clock, so that a machine which is busy with other things
+/// doesn't use up a guest's budget.
+pub(crate) struct Metered<F> {
+    clock: Arc<Clock>,
+    future: Pin<Box<F>>,
+}
+
+impl<F: Future> Metered<F> {
+    pub(crate) fn new(clock: Arc<Clock>, future: F) -> Self {
+        Self { clock, future: Box::pin(future) }
+    }
+}
+
+impl<F: Future> Future for Metered<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let began = thread_cpu_ns();
+        self.clock.poll_began_ns.store(began, Relaxed);
+        let result = self.future.as_mut().poll(cx);
+        self.clock.cpu_ns.fetch_add(thread_cpu_ns().saturating_sub(began), Relaxed);
+        self.clock.poll_began_ns.store(u64::MAX, Relaxed);
+        result
+    }
+}
+
+/// Moves the epoch of an engine on from a thread of the operating system, for as long as the engine lives. A timer of
+/// an asynchronous runtime could be starved by the very guest that it should interrupt.
+pub(crate) fn tick(engine: &wasmtime::Engine) -> std::io::Result<()> {
+    let engine = engine.weak();
+    let thread = std::thread::Builder::new().name("epoch".to_owned());
+    thread.spawn(move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::sleep(TICK);
+        }
+    })?;
+    Ok(())
+}
+
+/// Processor time of this thread in nanoseconds.
+fn thread_cpu_ns() -> u64 {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(now.tv_nsec).unwrap_or(0);
+    seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Span;
+
+    #[test]
+    fn the_first_reason_to_stop_is_the_one_that_counts() {
+        let clock = Clock::start(&Limits::default());
+        assert!(clock.check().is_ok());
+        clock.stop(Stop::new(crate::outcome::StopReason::Cancelled, "first"));
+        clock.stop(Stop::new(crate::outcome::StopReason::HostFault, "second"));
+        assert_eq!(clock.check().unwrap_err().message, "first");
+    }
+
+    #[test]
+    fn a_deadline_that_has_passed_is_the_wall_limit() {
+        let clock = Clock::start(&Limits { wall: Span(Duration::from_nanos(1)), ..Limits::default() });
+        while clock.wall_ns() < 1 {}
+        assert_eq!(clock.check().unwrap_err().reason.code(), "limit.wall");
+        assert_eq!(clock.wall_left_ns(), 0);
+    }
+
+    #[test]
+    fn computing_in_a_poll_counts_and_waiting_does_not() {
+        let clock = Arc::new(Clock::start(&Limits { cpu: Span::from_millis(1), ..Limits::default() }));
+        let inner = Arc::clone(&clock);
+        let metered = Metered::new(Arc::clone(&clock), async move {
+            assert!(inner.check().is_ok());
+            while inner.check().is_ok() {}
+            inner.check().unwrap_err()
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let stop = runtime.block_on(metered);
+        assert_eq!(stop.reason.code(), "limit.cpu");
+        let spent = clock.cpu_ns();
+        assert!(spent >= 1_000_000);
+        assert_eq!(clock.cpu_ns(), spent);
+    }
+}

@@ -1,0 +1,91 @@
+//! What lives in a store: one invocation's contexts, counters and limits, and room for the embedder's own value.
+//!
+//! Each capability sees a narrow view of this and never the whole, so that an interface can't reach another's
+//! resources by mistake. The tenant is not in here to be changed: a store belongs to one invocation of one tenant.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use crate::capability::budget::BudgetView;
+use crate::capability::config::ConfigView;
+use crate::capability::filesystem::FilesystemView;
+use crate::capability::logging::LoggingView;
+use crate::capability::random::RandomView;
+use crate::capability::sockets::NameLookupView;
+use crate::limiter::Limiter;
+use crate::linker::Interface;
+use crate::policy::OnDenial;
+use crate::quota::Quota;
+use crate::scheduler::Clock;
+
+/// The data of an invocation's store. `E` is the embedder's own type, reached with [`State::extension`].
+pub struct State<E = ()> {
+    pub(crate) table: ResourceTable,
+    pub(crate) wasi: WasiCtx,
+    pub(crate) quota: Arc<Quota>,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) limiter: Limiter,
+    pub(crate) config: Arc<BTreeMap<String, String>>,
+    pub(crate) on_denial: OnDenial,
+    pub(crate) tenant: String,
+    pub(crate) calls: [u64; Interface::COUNT],
+    pub(crate) extension: E,
+}
+
+impl<E> State<E> {
+    /// The embedder's own value for this invocation.
+    pub fn extension(&mut self) -> &mut E {
+        &mut self.extension
+    }
+
+    /// Counts a call of one interface; called by the getter that the engine runs once for each host call.
+    pub(crate) fn called(&mut self, interface: Interface) {
+        if let Some(count) = self.calls.get_mut(interface as usize) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    pub(crate) fn budget(&mut self) -> BudgetView<'_> {
+        BudgetView { quota: &self.quota, clock: &self.clock }
+    }
+
+    pub(crate) fn config(&mut self) -> ConfigView<'_> {
+        ConfigView { values: &self.config }
+    }
+
+    pub(crate) fn logging(&mut self) -> LoggingView<'_> {
+        LoggingView { quota: &self.quota, tenant: &self.tenant }
+    }
+
+    pub(crate) fn random(&mut self) -> RandomView<'_> {
+        RandomView { quota: &self.quota }
+    }
+
+    pub(crate) fn filesystem(&mut self) -> FilesystemView<'_> {
+        FilesystemView {
+            inner: wasmtime_wasi::filesystem::WasiFilesystemCtxView {
+                ctx: self.wasi.filesystem(),
+                table: &mut self.table,
+            },
+            quota: &self.quota,
+            on_denial: self.on_denial,
+        }
+    }
+
+    pub(crate) fn name_lookup(&mut self) -> NameLookupView<'_> {
+        NameLookupView {
+            inner: wasmtime_wasi::sockets::WasiSocketsCtxView { ctx: self.wasi.sockets(), table: &mut self.table },
+            quota: &self.quota,
+            on_denial: self.on_denial,
+        }
+    }
+}
+
+impl<E: Send> WasiView for State<E> {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}

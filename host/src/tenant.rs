@@ -1,0 +1,92 @@
+//! On whose behalf a component is called.
+//!
+//! A tenant is fixed when the store of an invocation is made and can't be changed while it lives: a "current tenant"
+//! that is swapped is a bug that waits for concurrency.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::policy::Policy;
+
+/// A tenant: its name and the policy that all its invocations run under.
+///
+/// ```
+/// use host::{Policy, Tenant};
+/// let tenant = Tenant::new("acme", Policy::default()).unwrap();
+/// assert_eq!(tenant.id().as_str(), "acme");
+/// assert!(Tenant::new("no spaces", Policy::default()).is_err());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    id: TenantId,
+    policy: Arc<Policy>,
+}
+
+/// A tenant's name: 1 to 64 of `a-z`, `A-Z`, `0-9`, `-`, `_` and `.`, so that it is safe in a log line, a metric
+/// label, a path and a header.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TenantId(Arc<str>);
+
+/// A name that can't be a tenant's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no tenant name: use 1 to 64 letters, digits, `-`, `_` and `.`")]
+pub struct InvalidTenantId(String);
+
+impl Tenant {
+    /// A tenant under a policy.
+    ///
+    /// # Errors
+    /// The name is empty, longer than 64 bytes, or has a character that isn't allowed.
+    pub fn new(id: &str, policy: Policy) -> Result<Self, InvalidTenantId> {
+        Ok(Self { id: TenantId::new(id)?, policy: Arc::new(policy) })
+    }
+
+    /// Its name.
+    pub fn id(&self) -> &TenantId {
+        &self.id
+    }
+
+    /// The policy that its invocations run under.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+}
+
+impl TenantId {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// The name is empty, longer than 64 bytes, or has a character that isn't allowed.
+    pub fn new(id: &str) -> Result<Self, InvalidTenantId> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if id.is_empty() || id.len() > 64 || !id.bytes().all(allowed) {
+            return Err(InvalidTenantId(id.escape_debug().to_string()));
+        }
+        Ok(Self(Arc::from(id)))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_could_break_a_log_line_or_a_path_is_refused() {
+        assert!(TenantId::new(&"a".repeat(64)).is_ok());
+        assert!(TenantId::new(&"a".repeat(65)).is_err());
+        for wrong in ["", "a b", "a/b", "a\nb", "ä", "a\"b"] {
+            assert!(TenantId::new(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

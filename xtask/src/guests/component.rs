@@ -1,0 +1,130 @@
+//! Components as bytes: making one of a core module, and reading what one imports and exports.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use wit_component::{ComponentEncoder, DecodedWasm};
+use wit_parser::{Resolve, WorldKey};
+
+use super::Workshop;
+use super::source::Guest;
+
+/// What a language's tools made for one guest.
+pub(super) struct Made {
+    /// The file's contents: a component, a core module for the host to adapt, or text.
+    pub(super) bytes: Vec<u8>,
+    /// The tools that made it, with their versions.
+    pub(super) tools: Vec<(String, String)>,
+}
+
+/// What a guest's file turned out to be.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Facts {
+    /// `component`, `module` or `text`.
+    pub(super) kind: &'static str,
+    pub(super) imports: Vec<String>,
+    pub(super) exports: Vec<String>,
+}
+
+impl Made {
+    pub(super) fn new(bytes: Vec<u8>, tools: &[(&str, &str)]) -> Self {
+        let tools = tools.iter().map(|(name, version)| ((*name).to_owned(), (*version).to_owned())).collect();
+        Self { bytes, tools }
+    }
+
+    /// Reads what was made, and refuses what breaks its world's promise: a guest of `sandbox-pure` has no WASI.
+    pub(super) fn inspect(&self, guest: &Guest) -> Result<Facts> {
+        let facts = facts(&self.bytes)?;
+        let wasi: Vec<_> = facts.imports.iter().filter(|import| import.starts_with("wasi:")).cloned().collect();
+        if guest.world == "sandbox-pure" && !wasi.is_empty() {
+            bail!(
+                "the component imports `{}`, and the world `sandbox-pure` has no WASI\nhint: the language's runtime \
+                 needs it; give it the adapter in guests/adapter, or its toolchain's switch that stubs WASI out",
+                wasi.join("`, `")
+            );
+        }
+        Ok(facts)
+    }
+}
+
+/// Whether the bytes are a component; core modules have another layer number in the same header.
+pub(super) fn is_component(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\0asm\x0d\0\x01\0")
+}
+
+/// Whether the bytes are a core module.
+pub(super) fn is_module(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\0asm\x01\0\0\0")
+}
+
+/// Makes a component of a core module that says in its own custom sections which world it is for. A module that says
+/// nothing is returned as it is, for the host to adapt. The adapter, if any, stands in for WASI preview 1.
+pub(super) fn encode(module: Vec<u8>, adapter: Option<&[u8]>) -> Result<Vec<u8>> {
+    if is_component(&module) {
+        return Ok(module);
+    }
+    if !is_module(&module) {
+        bail!("the compiler's output is not a wasm module");
+    }
+    let (rest, _) = wit_component::metadata::decode(&module).context("failed to read the module's component type")?;
+    if rest.is_none() {
+        return Ok(module);
+    }
+    let mut encoder = ComponentEncoder::default();
+    if let Some(adapter) = adapter {
+        // Before the module, which is checked against the adapters that are known by then.
+        encoder.adapter("wasi_snapshot_preview1", adapter).context("failed to read the stub adapter")?;
+    }
+    encoder.module(&module).context("failed to read the module")?;
+    encoder.encode().context("failed to encode the module as a component")
+}
+
+/// Our stand-in for WASI preview 1, for guests that use no WASI in languages whose library expects it.
+pub(super) fn stub_adapter(shop: &Workshop) -> Result<Vec<u8>> {
+    let file = shop.root.join("guests/adapter/stub.wat");
+    wat::parse_file(&file).with_context(|| format!("failed to understand `{}`", file.display()))
+}
+
+/// Takes the debug information out of a module, and leaves the names of its functions in, which a trap is shown with.
+pub(super) fn without_debug_information(module: &[u8]) -> Result<Vec<u8>> {
+    let mut bytes = wasm_encoder::Module::HEADER.to_vec();
+    for payload in wasmparser::Parser::new(0).parse_all(module) {
+        let payload = payload.context("failed to read the module")?;
+        if matches!(&payload, wasmparser::Payload::CustomSection(section) if section.name().starts_with(".debug_")) {
+            continue;
+        }
+        if let Some((id, range)) = payload.as_section() {
+            let range = usize::try_from(range.start)?..usize::try_from(range.end)?;
+            let data = module.get(range).context("a section is longer than the module")?;
+            wasm_encoder::Section::append_to(&wasm_encoder::RawSection { id, data }, &mut bytes);
+        }
+    }
+    Ok(bytes)
+}
+
+/// Our WIT, and the id of one of its worlds.
+pub(super) fn world(wit: &Path, name: &str) -> Result<(Resolve, wit_parser::WorldId)> {
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_dir(wit).with_context(|| format!("failed to read `{}`", wit.display()))?;
+    let world = resolve.select_world(&[package], Some(name))?;
+    Ok((resolve, world))
+}
+
+/// Looks at the bytes of a finished guest.
+pub(super) fn facts(bytes: &[u8]) -> Result<Facts> {
+    if !is_component(bytes) {
+        let kind = if is_module(bytes) { "module" } else { "text" };
+        return Ok(Facts { kind, imports: Vec::new(), exports: Vec::new() });
+    }
+    let DecodedWasm::Component(resolve, world) = wit_component::decode(bytes).context("failed to read the component")?
+    else {
+        bail!("the file is a WIT package, not a program");
+    };
+    let world = resolve.worlds.get(world).context("the component has no world")?;
+    let names = |keys: Vec<&WorldKey>| keys.into_iter().map(|key| resolve.name_world_key(key)).collect();
+    Ok(Facts {
+        kind: "component",
+        imports: names(world.imports.keys().collect()),
+        exports: names(world.exports.keys().collect()),
+    })
+}

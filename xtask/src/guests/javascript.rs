@@ -1,0 +1,5 @@
+//! Being written.
+use super::{Workshop,source::Guest,component::Made,command::Unavailable};use anyhow::Result;
+pub(super) const RECIPE: &str = "";
+pub(super) fn build_quickjs(_: &Workshop, _: &Guest) -> Result<Made> { Err(Unavailable::new("being written","wait").into()) }
+pub(super) use build_quickjs as build_starlingmonkey;

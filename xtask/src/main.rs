@@ -1,0 +1,55 @@
+//! The project's own commands, run as `cargo xtask COMMAND`.
+//!
+//! Everything that a person or CI does beyond plain `cargo build` stands here, so that it is Rust, runs the same way
+//! at home and in CI, and needs no other tool. One file a command: a struct with its options and a `run`.
+//!
+//! Deliberately absent: any dependency on the `host` crate. The xtask must build in seconds, before the engine does;
+//! where it needs the host it starts the program like any user.
+
+mod cargo;
+mod ci;
+mod demo;
+mod one_build;
+mod repo;
+mod steps;
+mod term;
+mod test;
+mod tidy;
+mod wit;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// The project's own commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Ci(ci::Ci),
+    Demo(demo::Demo),
+    Test(test::Test),
+    Tidy(tidy::Tidy),
+    Wit(wit::Wit),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Ci(command) => command.run(),
+        Command::Demo(command) => command.run(),
+        Command::Test(command) => command.run(),
+        Command::Tidy(command) => command.run(),
+        Command::Wit(command) => command.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            term::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! `cargo xtask test`: everything that a test needs, then all tests.
+
+use crate::steps::{Done, Steps};
+use crate::{cargo, repo};
+use anyhow::{Context, Result, bail};
+use std::path::Path;
+
+/// Build the sample guests and run all tests
+///
+/// Arguments are passed on to `cargo test` for the workspace; the guests are built and the guests' own tests run
+/// either way. With CI=true in the environment, a guest whose tools are missing is an error.
+///
+/// Example: cargo xtask test -- policy::
+#[derive(clap::Args)]
+pub(crate) struct Test {
+    /// Arguments for `cargo test`, such as a filter
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    args: Vec<String>,
+}
+
+impl Test {
+    pub(crate) fn run(self) -> Result<()> {
+        let root = repo::root()?;
+        let mut steps = Steps::default();
+        all(&mut steps, &root, &self.args);
+        steps.finish()
+    }
+}
+
+/// Adds the steps of a full test run.
+pub(crate) fn all(steps: &mut Steps, root: &Path, args: &[String]) {
+    let require_all: &[&str] = if in_ci() { &["--require-all"] } else { &[] };
+    if !steps.run("build-guests", || build_guests(require_all)) {
+        // Old guests, or none, would make the tests say things that are not so.
+        return;
+    }
+    steps.run("cargo test", || {
+        let mut command = vec!["test", "--workspace"];
+        command.extend(args.iter().map(String::as_str));
+        cargo::run(root, &command)?;
+        Ok(Done::Passed)
+    });
+    steps.run("guests' own tests", || {
+        // The workspace's default members are those that also build natively.
+        cargo::run(root, &["test", "--manifest-path", "guests/rust/Cargo.toml"])?;
+        Ok(Done::Passed)
+    });
+}
+
+/// Whether this is a run of continuous integration, where nothing may be left out.
+pub(crate) fn in_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
+}
+
+/// Runs `cargo xtask build-guests` with `args`.
+pub(crate) fn build_guests(args: &[&str]) -> Result<Done> {
+    let program = std::env::current_exe().context("failed to find the xtask itself")?;
+    let status = std::process::Command::new(program)
+        .arg("build-guests")
+        .args(args)
+        .status()
+        .context("failed to start `xtask build-guests`")?;
+    if !status.success() {
+        bail!("`cargo xtask build-guests` ended with {status}");
+    }
+    Ok(Done::Passed)
+}
