@@ -5,7 +5,7 @@
 //! handle has no text form and nothing could be done with one after the call.
 
 use wasm_wave::untyped::UntypedFuncCall;
-use wasm_wave::wasm::{DisplayFunc, DisplayType};
+use wasm_wave::wasm::DisplayType;
 use wasmtime::Engine;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, Type, Val};
@@ -93,7 +93,10 @@ impl Function {
         if unprintable {
             return format!("{}: func(…)", self.name);
         }
-        format!("{}: {}", self.name, DisplayFunc(self.ty.clone()))
+        let shown = |ty: &Type| DisplayType(ty).to_string();
+        let params: Vec<String> = self.ty.params().map(|(name, ty)| format!("{name}: {}", shown(&ty))).collect();
+        let results: String = self.ty.results().map(|ty| format!(" -> {}", shown(&ty))).collect();
+        format!("{}: func({}){results}", self.name, params.join(", "))
     }
 
     /// Whether a path means this function: the whole name, the interface without its version or package, or the bare
@@ -105,11 +108,6 @@ impl Function {
         let short = unversioned.rsplit_once('/').map_or(unversioned, |(_, short)| short);
         name == self.name && [interface.as_str(), unversioned, short].contains(&wanted)
     }
-}
-
-/// The exported functions of a component with their signatures in WIT, for people.
-pub(crate) fn signatures(component: &Component, engine: &Engine) -> Vec<(Option<String>, String)> {
-    functions(component, engine).iter().map(|f| (f.interface.clone(), f.signature())).collect()
 }
 
 fn functions(component: &Component, engine: &Engine) -> Vec<Function> {

@@ -10,4 +10,3 @@ pub(crate) mod filesystem;
 pub(crate) mod logging;
 pub(crate) mod random;
 pub(crate) mod sockets;
-pub(crate) mod stdio;

@@ -46,7 +46,7 @@ pub(crate) fn main() -> u8 {
     let status = runtime.block_on(async {
         match arguments.command {
             Command::Run(run) => run.run().await,
-            Command::Inspect(inspect) => inspect.run().await,
+            Command::Inspect(inspect) => inspect.run(),
         }
     });
     runtime.shutdown_background();

@@ -1,14 +1,17 @@
 //! What a component is: its bytes' digest, the world that it is run as, what it imports and exports, and its code.
 
+mod inspect;
 pub(crate) mod source;
 mod world;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use wasmtime::Engine;
 use wasmtime::component::InstancePre;
 
+pub use self::inspect::{Inspection, Sizes};
 pub use self::source::{Form, PREFIX, refuse_by_prefix};
 pub use self::world::World;
 use crate::engine::EngineKey;
@@ -29,12 +32,13 @@ pub(crate) struct Inner<E: 'static> {
 }
 
 /// What was learned from a component's bytes, without compiling them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Facts {
     /// The digest of the bytes as given, `sha256:` and 64 hexadecimal digits.
     pub digest: String,
     /// How many bytes were given.
-    pub size: u64,
+    pub size_bytes: u64,
     /// What they were.
     pub form: Form,
     /// The world that it is run as.
@@ -87,7 +91,7 @@ impl Parsed {
         let binary = source.converted.unwrap_or(bytes);
         let (imports, exports) = world::names(&binary)?;
         let world = World::of(&exports);
-        let facts = Facts { digest, size, form: source.form, world, imports, exports };
+        let facts = Facts { digest, size_bytes: size, form: source.form, world, imports, exports };
         Ok(Self { facts, binary, took: began.elapsed() })
     }
 }

@@ -9,7 +9,7 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-use crate::outcome::{Stop, StopError, StopReason};
+use crate::outcome::{Stop, StopReason};
 use crate::policy::{LimitKind, Limits};
 use crate::quota::Quota;
 use crate::text::escape;
@@ -19,7 +19,7 @@ const MAX_FRAME: usize = 300;
 
 /// The stop that an error means.
 pub(crate) fn stop_of(error: &wasmtime::Error, limits: &Limits, quota: &Quota, fuel_used: u64) -> Stop {
-    if let Some(StopError(stop)) = error.downcast_ref() {
+    if let Some(stop) = error.downcast_ref::<Stop>() {
         return stop.clone();
     }
     if let Some(I32Exit(status)) = error.downcast_ref() {
@@ -117,21 +117,21 @@ fn demangle(name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn reason(error: wasmtime::Error) -> &'static str {
+    fn reason(error: impl Into<wasmtime::Error>) -> &'static str {
         let limits = Limits::default();
-        stop_of(&error, &limits, &Quota::new(&limits), 0).reason.code()
+        stop_of(&error.into(), &limits, &Quota::new(&limits), 0).reason.code()
     }
 
     #[test]
     fn errors_are_told_apart() {
-        assert_eq!(reason(Trap::OutOfFuel.into()), "limit.fuel");
-        assert_eq!(reason(Trap::StackOverflow.into()), "limit.stack");
-        assert_eq!(reason(Trap::UnreachableCodeReached.into()), "trapped");
-        assert_eq!(reason(I32Exit(3).into()), "failed");
-        assert_eq!(reason(I32Exit(0).into()), "trapped");
-        assert_eq!(reason(ResourceTableError::Full.into()), "limit.handles");
-        assert_eq!(reason(ResourceTableError::HasChildren.into()), "trapped");
-        assert_eq!(reason(StopError(Stop::host_fault("x")).into()), "host-fault");
+        assert_eq!(reason(Trap::OutOfFuel), "limit.fuel");
+        assert_eq!(reason(Trap::StackOverflow), "limit.stack");
+        assert_eq!(reason(Trap::UnreachableCodeReached), "trapped");
+        assert_eq!(reason(I32Exit(3)), "failed");
+        assert_eq!(reason(I32Exit(0)), "trapped");
+        assert_eq!(reason(ResourceTableError::Full), "limit.handles");
+        assert_eq!(reason(ResourceTableError::HasChildren), "trapped");
+        assert_eq!(reason(Stop::host_fault("x")), "host-fault");
     }
 
     #[test]

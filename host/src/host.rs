@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
-use crate::component::{Component, Facts, Inner, LoadTimings, Parsed};
+use crate::component::{Component, Inner, LoadTimings, Parsed};
 use crate::engine::EngineKey;
 use crate::linker;
 use crate::outcome::{Refusal, Stop, StopReason};
@@ -88,14 +88,6 @@ impl<E: Send + 'static> Host<E> {
         let (key, extended) = (EngineKey::of(&policy.limits), self.extended);
         let work = self.guests()?.spawn_blocking(move || load(bytes, &prepared, key, extended));
         work.await.unwrap_or_else(|_| Err(Stop::host_fault("the compiler panicked on this component")))
-    }
-
-    /// What can be learned from bytes of unknown origin without compiling them.
-    ///
-    /// # Errors
-    /// A stop whose reason is `refused.…`.
-    pub fn facts(bytes: Vec<u8>) -> Result<Facts, Stop> {
-        Ok(Parsed::read(bytes)?.facts)
     }
 
     /// The runtime that guests run on.

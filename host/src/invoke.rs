@@ -25,17 +25,16 @@ use self::guest::{Guest, Report, Verdict};
 use self::record::Record;
 use crate::bindings::{Failure, Input, Output};
 use crate::call::FunctionCall;
-use crate::capability::sockets::Addresses;
-use crate::capability::stdio::{self, Channel, Pipe, Sink};
 use crate::component::{Component, World};
 use crate::engine::EngineKey;
 use crate::host::Host;
-use crate::outcome::{Outcome, Refusal, Stop, StopError, StopReason};
+use crate::outcome::{Outcome, Refusal, Stop, StopReason};
 use crate::policy::{LimitKind, Policy};
 use crate::quota::Quota;
 use crate::receipt::Receipt;
 use crate::scheduler::{Clock, GRACE};
 use crate::state::State;
+use crate::stdio::{self, Channel, Pipe, Sink};
 use crate::tenant::Tenant;
 
 /// One call that is to be made.
@@ -217,7 +216,7 @@ impl<E: Send + 'static> Host<E> {
                 };
                 let refusal = refuse(Refusal::World, message.to_owned(), hint);
                 self.run(invocation, String::new(), 0, move |_, _| {
-                    Box::pin(async move { refusal.map_err(|s: Stop| StopError(s).into()) })
+                    Box::pin(async move { refusal.map_err(wasmtime::Error::from) })
                 })
                 .await
             }
@@ -268,8 +267,7 @@ impl<E: Send + 'static> Host<E> {
         let (err, err_pipe) = stdio::Output::new(&stderr, Channel::Stderr, Arc::clone(&quota));
         let stdin = if stdio.stdin { stdin } else { Stdin::Empty };
         let clock = Arc::new(Clock::start(&policy.limits));
-        let addresses = Addresses { quota: Arc::clone(&quota), clock: Arc::clone(&clock), on_denial: grants.on_denial };
-        let wasi = match context::wasi(policy, stdin, out, err, &component, addresses) {
+        let wasi = match context::wasi(policy, stdin, out, err, &component) {
             Ok(wasi) => wasi,
             Err(stop) => return never(stop),
         };

@@ -17,7 +17,7 @@ use crate::capability::config::Config;
 use crate::capability::filesystem::Filesystem;
 use crate::capability::logging::Logging;
 use crate::capability::random::Random;
-use crate::capability::sockets::NameLookup;
+use crate::capability::sockets::Sockets;
 use crate::state::State;
 
 struct Io;
@@ -43,7 +43,7 @@ macro_rules! interfaces {
 
         fn link_list<E: Send + 'static>(linker: &mut Linker<State<E>>) -> wasmtime::Result<()> {
             $($($path)::+::add_to_linker::<State<E>, $data>(linker, |$state| {
-                $state.called(Interface::$variant);
+                $state.called(Interface::$variant as usize);
                 $view
             })?;)*
             Ok(())
@@ -74,10 +74,10 @@ interfaces! {
     FilesystemTypes = "wasi:filesystem/types" => filesystem::types as Filesystem, |s| s.filesystem();
     InstanceNetwork = "wasi:sockets/instance-network" => sockets::instance_network as WasiSockets, |s| s.sockets();
     Tcp = "wasi:sockets/tcp" => sockets::tcp as WasiSockets, |s| s.sockets();
-    TcpCreate = "wasi:sockets/tcp-create-socket" => sockets::tcp_create_socket as WasiSockets, |s| s.sockets();
+    TcpCreate = "wasi:sockets/tcp-create-socket" => sockets::tcp_create_socket as Sockets, |s| s.sockets_view();
     Udp = "wasi:sockets/udp" => sockets::udp as WasiSockets, |s| s.sockets();
-    UdpCreate = "wasi:sockets/udp-create-socket" => sockets::udp_create_socket as WasiSockets, |s| s.sockets();
-    NameLookupInterface = "wasi:sockets/ip-name-lookup" => sockets::ip_name_lookup as NameLookup, |s| s.name_lookup();
+    UdpCreate = "wasi:sockets/udp-create-socket" => sockets::udp_create_socket as Sockets, |s| s.sockets_view();
+    NameLookup = "wasi:sockets/ip-name-lookup" => sockets::ip_name_lookup as Sockets, |s| s.sockets_view();
     ConfigStore = "wasi:config/store" => store as Config, |s| s.config();
     WasiLogging = "wasi:logging/logging" => logging as Logging, |s| s.logging();
     PureConfig = "sandbox:host/config" => pure_config as Config, |s| s.config();
@@ -94,7 +94,7 @@ pub(crate) fn link<E: Send + 'static>(linker: &mut Linker<State<E>>) -> wasmtime
     let mut options = sockets::network::LinkOptions::default();
     options.network_error_code(true);
     sockets::network::add_to_linker::<State<E>, WasiSockets>(linker, &options, |s| {
-        s.called(Interface::Network);
+        s.called(Interface::Network as usize);
         s.sockets()
     })?;
 
@@ -102,9 +102,9 @@ pub(crate) fn link<E: Send + 'static>(linker: &mut Linker<State<E>>) -> wasmtime
     linker.instance("sandbox:host/budget@0.1.0")?.func_wrap(
         "remaining",
         |mut store: StoreContextMut<'_, State<E>>, (): ()| {
-            let metered = store.get_fuel().ok();
+            let metered = store.get_fuel().ok().map(fuel_left);
             let state = store.data_mut();
-            state.called(Interface::Budget);
+            state.called(Interface::Budget as usize);
             Ok((state.budget().remaining(metered),))
         },
     )?;
@@ -114,11 +114,22 @@ pub(crate) fn link<E: Send + 'static>(linker: &mut Linker<State<E>>) -> wasmtime
         "log",
         |mut store: StoreContextMut<'_, State<E>>, (level, context, message): (logging::Level, String, String)| {
             let state = store.data_mut();
-            state.called(Interface::WasiLogging);
+            state.called(Interface::WasiLogging as usize);
             logging::Host::log(&mut state.logging(), level, context, message)
         },
     )?;
     Ok(())
+}
+
+/// What the engine is given for a limit on fuel: it stops a guest that has used up all of it, and a limit is what may
+/// be used up.
+pub(crate) fn fuel_given(limit: u64) -> u64 {
+    limit.saturating_add(1)
+}
+
+/// What is left of a limit on fuel, from what the engine has left.
+pub(crate) fn fuel_left(engine: u64) -> u64 {
+    engine.saturating_sub(1)
 }
 
 /// Whether an import's name is one of an interface that the host offers, whatever its version.

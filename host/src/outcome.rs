@@ -25,8 +25,10 @@ pub enum Outcome<R> {
     Stopped(Stop),
 }
 
-/// Why an invocation ended, with all that a person or a program needs to act on it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why an invocation ended, with all that a person or a program needs to act on it. Inside the engine it travels as an
+/// error like any other.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}: {message}")]
 pub struct Stop {
     /// The code.
     pub reason: StopReason,
@@ -35,7 +37,7 @@ pub struct Stop {
     /// What to do about it, where there is something.
     pub hint: Option<String>,
     /// The limit that was reached, where one was.
-    pub limit: Option<LimitHit>,
+    pub limit: Option<Box<LimitHit>>,
     /// The guest's own stack when it trapped, innermost frame first, with demangled names.
     pub trace: Vec<String>,
 }
@@ -131,11 +133,6 @@ pub struct LimitHit {
     pub raise_with: String,
 }
 
-/// A stop on its way through the engine, where errors are `wasmtime::Error`.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{}", .0.message)]
-pub struct StopError(pub Stop);
-
 impl StopReason {
     /// The stable code, such as `limit.memory`.
     pub fn code(self) -> &'static str {
@@ -221,7 +218,7 @@ impl Stop {
         let hint = format!("raise it with `--{0} VALUE`, or with `{0}` under `[limits]` in the policy", row.name);
         let raise_with = format!("--{}", row.name);
         Self {
-            limit: Some(LimitHit { name: kind, max, used, requested, raise_with }),
+            limit: Some(Box::new(LimitHit { name: kind, max, used, requested, raise_with })),
             ..Self::new(StopReason::Limit(kind), message).with_hint(hint)
         }
     }

@@ -175,7 +175,7 @@ impl StopRecord {
             blame: reason.blame(),
             exit_status: reason.exit_status(),
             message: stop.map(|stop| stop.message.clone()),
-            limit: stop.and_then(|stop| stop.limit.clone()),
+            limit: stop.and_then(|stop| stop.limit.as_deref().cloned()),
             trace: stop.map(|stop| stop.trace.clone()).unwrap_or_default(),
         }
     }

@@ -1,1 +1,27 @@
-fn main() {}
+//! Integration tests: the host as its users meet it, the command line and the library, on real guests.
+//!
+//! The guests come from `cargo xtask build-guests`; `cargo xtask test` does both. Every receipt that a test makes is
+//! checked against the published schema.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    reason = "all of this is tests, whose helpers the lints don't recognise as such"
+)]
+
+mod bad_input;
+mod command;
+mod contract;
+mod endings;
+mod golden;
+mod grants;
+mod interrupt;
+mod invoke;
+mod isolation;
+mod jobs;
+mod library;
+mod limits;
+mod support;

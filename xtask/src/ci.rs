@@ -12,9 +12,13 @@ use std::process::{Command, Stdio};
 /// It goes on after a failure and names everything that failed at the end. Lints come with the same profile as the
 /// tests, so that dependencies which run at build time are compiled once.
 ///
-/// Example: cargo xtask ci
+/// Example: cargo xtask ci --only fmt --only tidy
 #[derive(clap::Args)]
-pub(crate) struct Ci {}
+pub(crate) struct Ci {
+    /// Run this step alone, as the summary names it; may be given several times
+    #[arg(long, value_name = "STEP")]
+    only: Vec<String>,
+}
 
 /// What is to be told when `cargo deny` is not there.
 const INSTALL_DENY: &str = "`cargo install --locked cargo-deny` installs what checks licences and advisories";
@@ -22,19 +26,19 @@ const INSTALL_DENY: &str = "`cargo install --locked cargo-deny` installs what ch
 impl Ci {
     pub(crate) fn run(self) -> Result<()> {
         let root = repo::root()?;
-        let mut steps = Steps::default();
+        let mut steps = Steps::only(self.only);
         steps.run("fmt", || {
             cargo::run(&root, &["fmt", "--all", "--check"]).context("`cargo fmt --all` mends it")?;
             Ok(Done::Passed)
         });
-        steps.run("fmt of guests", || {
+        steps.run("fmt-guests", || {
             cargo::run(&root, &["fmt", "--manifest-path", "guests/rust/Cargo.toml", "--all", "--check"])
                 .context("`cargo fmt --manifest-path guests/rust/Cargo.toml --all` mends it")?;
             Ok(Done::Passed)
         });
         steps.run("tidy", || tidy::check(&root).map(|()| Done::Passed));
-        steps.run("wit --check", || wit::check(&root).map(|()| Done::Passed));
-        steps.run("one build", || one_build::check(&root).map(|()| Done::Passed));
+        steps.run("wit", || wit::check(&root).map(|()| Done::Passed));
+        steps.run("one-build", || one_build::check(&root).map(|()| Done::Passed));
         steps.run("clippy", || {
             cargo::run(&root, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
             Ok(Done::Passed)

@@ -8,7 +8,7 @@ use crate::{cargo, repo, term, test};
 use anyhow::{Context, Result, bail};
 use receipt::Receipt;
 use std::fs::File;
-use std::io::Write as _;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -45,11 +45,12 @@ impl Demo {
         let host = cargo::target_directory(&root)?.join("debug").join(format!("host{}", std::env::consts::EXE_SUFFIX));
         let job = Job { root: &root, host };
         term::say(format_args!("demo 3/3: redact, built and ready after {:.0} s", start.elapsed().as_secs_f64()));
+        let mut out = std::io::stdout().lock();
         match machine_log() {
-            Some(log) => job.redact(&log, "machine")?,
+            Some(log) => job.redact(&log, "machine", &mut out)?,
             None => term::say("no log of this machine is readable and of a fair size; the sample will do"),
         }
-        job.redact(Path::new(SAMPLE), "sample")
+        job.redact(Path::new(SAMPLE), "sample", &mut out)
     }
 }
 
@@ -60,7 +61,7 @@ struct Job<'a> {
 
 impl Job<'_> {
     /// Runs the guest on `log` and prints the first lines of its output, then what the receipt says.
-    fn redact(&self, log: &Path, name: &str) -> Result<()> {
+    fn redact(&self, log: &Path, name: &str, out: &mut impl Write) -> Result<()> {
         let folder = self.root.join("target/demo");
         std::fs::create_dir_all(&folder).with_context(|| format!("failed to make `{}`", folder.display()))?;
         let (output, receipt) = (folder.join(format!("{name}.log")), folder.join(format!("{name}.receipt.json")));
@@ -85,7 +86,7 @@ impl Job<'_> {
             .with_context(|| format!("failed to start `{}`", self.host.display()))?;
         let text = std::fs::read(&output).with_context(|| format!("failed to read `{}`", output.display()))?;
         let receipt = Receipt::load(&receipt)?;
-        show(&text, &receipt).context("failed to print the result")?;
+        show(&text, &receipt, out).context("failed to print the result")?;
         let stop = receipt.stop_reason()?;
         if stop != "returned" || !status.success() {
             bail!("the job ended as `{stop}` with {status}, and not as `returned`");
@@ -98,9 +99,8 @@ impl Job<'_> {
     }
 }
 
-fn show(text: &[u8], receipt: &Receipt) -> std::io::Result<()> {
+fn show(text: &[u8], receipt: &Receipt, out: &mut impl Write) -> std::io::Result<()> {
     let text = String::from_utf8_lossy(text);
-    let mut out = std::io::stdout().lock();
     for line in text.lines().take(LINES) {
         writeln!(out, "{line}")?;
     }
@@ -123,4 +123,42 @@ fn machine_log() -> Option<PathBuf> {
         size.is_some_and(|data| data.len() > 0 && data.len() <= BIGGEST)
     };
     MACHINE_LOGS.iter().map(Path::new).find(fits).map(Path::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs a job whose host is the shell, which finds a script `run` in the root.
+    fn redact(script: &str) -> (Result<()>, String) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("run"), script).unwrap();
+        let lines: String = (1..=14).map(|line| format!("line {line}\n")).collect();
+        std::fs::write(folder.path().join("log"), lines).unwrap();
+        let job = Job { root: folder.path(), host: PathBuf::from("/bin/sh") };
+        let mut out = Vec::new();
+        let result = job.redact(Path::new("log"), "test", &mut out);
+        (result, String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn the_first_lines_come_first_and_the_receipt_last() {
+        let (result, out) = redact("echo '{\"stop\":{\"reason\":\"returned\"}}' > $2; sed s/line/LINE/");
+        result.unwrap();
+        assert!(out.starts_with("LINE 1\nLINE 2\n"), "{out}");
+        assert!(out.ends_with("LINE 12\n… and 2 more lines\n\nreceipt\n  stop reason  returned\n\n"), "{out}");
+    }
+
+    #[test]
+    fn a_job_that_was_stopped_is_an_error_and_its_receipt_is_shown() {
+        let (result, out) = redact("echo '{\"stop\":{\"reason\":\"limit.wall\"}}' > $2; exit 124");
+        assert!(result.unwrap_err().to_string().contains("the job ended as `limit.wall`"));
+        assert!(out.contains("stop reason  limit.wall"), "{out}");
+    }
+
+    #[test]
+    fn a_host_that_writes_no_receipt_is_an_error() {
+        let (result, _) = redact("cat");
+        assert!(format!("{:#}", result.unwrap_err()).contains("wrote no receipt"));
+    }
 }

@@ -9,7 +9,7 @@
 //! Deliberately absent: installing anything outside `target/`, and keying anything on the digest of a rebuilt guest.
 //! The interpreters' components differ from build to build, so freshness is decided by the digest of what goes in.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
@@ -83,7 +83,7 @@ enum Language {
     Js,
     /// JavaScript on the QuickJS engine
     JsQuickjs,
-    /// TypeScript on the StarlingMonkey engine
+    /// TypeScript on the QuickJS engine
     Ts,
     /// Python on CPython
     Python,
@@ -215,6 +215,11 @@ impl Workshop {
     /// The folder with our WIT.
     fn wit(&self) -> PathBuf {
         self.root.join("wit")
+    }
+
+    /// A path below the root as it is seen from there.
+    fn relative<'a>(&self, path: &'a Path) -> &'a Path {
+        path.strip_prefix(&self.root).unwrap_or(path)
     }
 
     /// Where a guest's intermediate files go.

@@ -9,6 +9,7 @@
 mod cargo;
 mod ci;
 mod demo;
+mod guests;
 mod one_build;
 mod repo;
 mod steps;
@@ -30,6 +31,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    BuildGuests(guests::BuildGuests),
     Ci(ci::Ci),
     Demo(demo::Demo),
     Test(test::Test),
@@ -39,6 +41,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::BuildGuests(command) => command.run(),
         Command::Ci(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::Test(command) => command.run(),

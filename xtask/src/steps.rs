@@ -16,6 +16,10 @@ pub(crate) enum Done {
 #[derive(Default)]
 pub(crate) struct Steps {
     reports: Vec<Report>,
+    /// The only steps to run; all of them if this is empty.
+    only: Vec<String>,
+    /// The steps that were left out.
+    left_out: Vec<&'static str>,
 }
 
 struct Report {
@@ -31,9 +35,18 @@ enum Ended {
 }
 
 impl Steps {
+    /// Steps of which only those named in `only` are run, or all if there are none.
+    pub(crate) fn only(only: Vec<String>) -> Self {
+        Self { only, ..Self::default() }
+    }
+
     /// Runs one step and says whether it was free of failures. A failure is shown at once and kept for the summary.
     pub(crate) fn run(&mut self, name: &'static str, work: impl FnOnce() -> Result<Done>) -> bool {
-        term::say(format_args!("{}", term::paint("1", &format!("== {name}"))));
+        if !self.only.is_empty() && !self.only.iter().any(|wanted| wanted == name) {
+            self.left_out.push(name);
+            return true;
+        }
+        term::say(term::paint("1", &format!("== {name}")));
         let start = Instant::now();
         let ended = match work() {
             Ok(Done::Passed) => Ended::Passed,
@@ -53,6 +66,10 @@ impl Steps {
 
     /// Says all steps with the seconds that each took; an error names those that failed.
     pub(crate) fn finish(self) -> Result<()> {
+        let ran = |name: &String| self.reports.iter().any(|report| report.name == name);
+        if let Some(unknown) = self.only.iter().find(|name| !ran(name)) {
+            bail!("there is no step `{unknown}`\nhint: there are also `{}`", self.left_out.join("`, `"));
+        }
         term::say(self.summary());
         for report in &self.reports {
             if let Ended::Unavailable(remedy) = &report.ended {
@@ -95,6 +112,17 @@ mod tests {
         assert!(steps.run("second", || Ok(Done::Passed)));
         assert!(steps.summary().starts_with("summary: first 0.0 s FAILED, second 0.0 s; total"));
         assert_eq!(steps.finish().unwrap_err().to_string(), "failed: first");
+    }
+
+    #[test]
+    fn only_the_steps_asked_for_are_run_and_a_slip_of_the_pen_is_an_error() {
+        let mut steps = Steps::only(vec!["second".to_owned()]);
+        assert!(steps.run("first", || bail!("broken")));
+        assert!(steps.run("second", || Ok(Done::Passed)));
+        assert!(steps.finish().is_ok());
+        let mut steps = Steps::only(vec!["secnd".to_owned()]);
+        assert!(steps.run("second", || bail!("broken")));
+        assert!(steps.finish().unwrap_err().to_string().contains("hint: there are also `second`"));
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! `cargo xtask test`: everything that a test needs, then all tests.
 
+use crate::guests::BuildGuests;
 use crate::steps::{Done, Steps};
 use crate::{cargo, repo};
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
+use clap::{Args as _, FromArgMatches as _};
 use std::path::Path;
 
 /// Build the sample guests and run all tests
@@ -10,7 +12,7 @@ use std::path::Path;
 /// Arguments are passed on to `cargo test` for the workspace; the guests are built and the guests' own tests run
 /// either way. With CI=true in the environment, a guest whose tools are missing is an error.
 ///
-/// Example: cargo xtask test -- policy::
+/// Example: cargo xtask test policy:: -- --nocapture
 #[derive(clap::Args)]
 pub(crate) struct Test {
     /// Arguments for `cargo test`, such as a filter
@@ -34,13 +36,13 @@ pub(crate) fn all(steps: &mut Steps, root: &Path, args: &[String]) {
         // Old guests, or none, would make the tests say things that are not so.
         return;
     }
-    steps.run("cargo test", || {
+    steps.run("test", || {
         let mut command = vec!["test", "--workspace"];
         command.extend(args.iter().map(String::as_str));
         cargo::run(root, &command)?;
         Ok(Done::Passed)
     });
-    steps.run("guests' own tests", || {
+    steps.run("test-guests", || {
         // The workspace's default members are those that also build natively.
         cargo::run(root, &["test", "--manifest-path", "guests/rust/Cargo.toml"])?;
         Ok(Done::Passed)
@@ -52,16 +54,10 @@ pub(crate) fn in_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
 }
 
-/// Runs `cargo xtask build-guests` with `args`.
+/// Does what `cargo xtask build-guests` does with `args`.
 pub(crate) fn build_guests(args: &[&str]) -> Result<Done> {
-    let program = std::env::current_exe().context("failed to find the xtask itself")?;
-    let status = std::process::Command::new(program)
-        .arg("build-guests")
-        .args(args)
-        .status()
-        .context("failed to start `xtask build-guests`")?;
-    if !status.success() {
-        bail!("`cargo xtask build-guests` ended with {status}");
-    }
+    let command = clap::Command::new("build-guests").no_binary_name(true);
+    let matches = BuildGuests::augment_args(command).try_get_matches_from(args)?;
+    BuildGuests::from_arg_matches(&matches)?.run()?;
     Ok(Done::Passed)
 }

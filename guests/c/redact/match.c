@@ -186,26 +186,15 @@ bool match_ipv6(text_t text, size_t i, span_t *found) {
 
 // ---- payment card numbers
 
-constexpr size_t shortest_card = 13, longest_card = 19;
-
-// Whether the check digit at the end is right.
-static bool passes_luhn(const uint8_t *digits, size_t count) {
-  unsigned sum = 0;
-  for (size_t k = 0; k < count; k++) {
-    unsigned digit = digits[count - 1 - k];
-    if (k % 2 == 1) digit = digit > 4 ? digit * 2 - 9 : digit * 2;
-    sum += digit;
-  }
-  return sum % 10 == 0;
-}
-
 bool match_card(text_t text, size_t i, span_t *found) {
+  constexpr size_t shortest = 13, longest = 19;
   if (!is_digit(at(text, i)) || is_alnum(at(text, i - 1))) return false;
-  uint8_t digits[longest_card];
-  size_t ends[longest_card];  // The position after each digit.
-  size_t count = 0;
+  // The Luhn check doubles every second digit from the right. Which ones that are is known only at the end, so both sums
+  // are kept: with the first, third and so on doubled, and with the second, fourth and so on.
+  unsigned sums[2] = {};
   uint8_t separator = 0;  // The one that this number uses, once it is known.
-  for (size_t p = i; count < longest_card; p++) {
+  size_t p = i, end = 0;
+  for (size_t count = 1; count <= longest; count++) {
     uint8_t byte = at(text, p);
     if (!is_digit(byte)) {
       bool fits = (byte == ' ' || byte == '-') && (separator == 0 || byte == separator);
@@ -213,15 +202,13 @@ bool match_card(text_t text, size_t i, span_t *found) {
       separator = byte;
       byte = at(text, ++p);
     }
-    digits[count] = byte - '0';
-    ends[count++] = p + 1;
+    unsigned digit = byte - '0';
+    sums[count % 2] += digit;
+    sums[(count + 1) % 2] += digit > 4 ? digit * 2 - 9 : digit * 2;
+    p++;
+    // The longest number that fits counts, so a later one takes the place of an earlier one.
+    if (count >= shortest && sums[count % 2] % 10 == 0 && !is_alnum(at(text, p))) end = p;
   }
-  for (; count >= shortest_card; count--) {
-    size_t end = ends[count - 1];
-    if (!is_alnum(at(text, end)) && passes_luhn(digits, count)) {
-      *found = (span_t){i, end};
-      return true;
-    }
-  }
-  return false;
+  *found = (span_t){i, end};
+  return end != 0;
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <ranges>
 
 namespace {
 
@@ -118,25 +117,6 @@ bool can_start_ipv6(Text text, std::size_t i) {
   return group_end(text, i) && !(before == ':' && has_group_before(text, i - 1));
 }
 
-// ---- payment card numbers
-
-struct Digit {
-  unsigned value;
-  std::size_t end;  // The position after it.
-};
-
-// Whether the check digit at the end is right.
-bool passes_luhn(std::span<const Digit> digits) {
-  unsigned sum = 0;
-  bool is_doubled = false;
-  for (auto [digit, end] : digits | std::views::reverse) {
-    if (is_doubled) digit = digit > 4 ? digit * 2 - 9 : digit * 2;
-    sum += digit;
-    is_doubled = !is_doubled;
-  }
-  return sum % 10 == 0;
-}
-
 }  // namespace
 
 std::optional<Span> match_token(Text text, std::size_t i) {
@@ -206,20 +186,22 @@ std::optional<Span> match_ipv6(Text text, std::size_t i) {
 std::optional<Span> match_card(Text text, std::size_t i) {
   constexpr std::size_t shortest = 13, longest = 19;
   if (!is_digit(text[i]) || is_alnum(text[i - 1])) return std::nullopt;
-  std::array<Digit, longest> digits;
-  std::size_t count = 0;
+  // The Luhn check doubles every second digit from the right. Which ones that are is known only at the end, so both sums
+  // are kept: with the first, third and so on doubled, and with the second, fourth and so on.
+  std::array<unsigned, 2> sums = {};
   unsigned char separator = 0;  // The one that this number uses, once it is known.
-  for (std::size_t p = i; count < longest; ++p) {
+  std::optional<Span> longest_match;
+  std::size_t p = i;
+  for (std::size_t count = 1; count <= longest; ++count) {
     if (!is_digit(text[p])) {
       bool fits = is_one_of(text[p], " -") && (separator == 0 || text[p] == separator);
       if (!fits || !is_digit(text[p + 1])) break;
       separator = text[p++];
     }
-    digits[count++] = {text[p] - unsigned{'0'}, p + 1};
+    unsigned digit = text[p++] - unsigned{'0'};
+    sums[count % 2] += digit;
+    sums[(count + 1) % 2] += digit > 4 ? digit * 2 - 9 : digit * 2;
+    if (count >= shortest && sums[count % 2] % 10 == 0 && !is_alnum(text[p])) longest_match = {i, p};
   }
-  for (; count >= shortest; --count) {
-    std::size_t end = digits[count - 1].end;
-    if (!is_alnum(text[end]) && passes_luhn(std::span(digits).first(count))) return Span{i, end};
-  }
-  return std::nullopt;
+  return longest_match;
 }

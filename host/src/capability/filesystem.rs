@@ -16,7 +16,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 };
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
-use crate::outcome::{Capability, Stop, StopError, StopReason};
+use crate::outcome::{Capability, Stop, StopReason};
 use crate::policy::OnDenial;
 use crate::quota::Quota;
 
@@ -54,7 +54,7 @@ impl types::Host for FilesystemView<'_> {
             let message = format!("the guest used a path that the policy doesn't grant ({tried})");
             let stop = Stop::new(StopReason::Denied(Capability::Dir), message)
                 .with_hint("grant the directory with `--dir`, or let the guest go on with `on-denial = \"error\"`");
-            return Err(StopError(stop).into());
+            return Err(stop.into());
         }
         Ok(code)
     }

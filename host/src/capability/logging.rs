@@ -10,7 +10,6 @@ use wasmtime::component::HasData;
 
 use crate::bindings::sandbox::host::log;
 use crate::bindings::wasi::logging::logging;
-use crate::outcome::StopError;
 use crate::quota::Quota;
 use crate::text::escape;
 
@@ -31,7 +30,7 @@ impl LoggingView<'_> {
     /// Counts and emits one message.
     pub(crate) fn emit(&mut self, level: log::Level, context: &str, message: &str) -> wasmtime::Result<()> {
         let bytes = (context.len() as u64).saturating_add(message.len() as u64);
-        self.quota.output.try_take(bytes).map_err(StopError)?;
+        self.quota.output.try_take(bytes)?;
         self.quota.log_bytes.fetch_add(bytes, Relaxed);
         let (tenant, context, message) = (self.tenant, escape(context), escape(message));
         match level {
@@ -71,6 +70,7 @@ impl logging::Host for LoggingView<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::Stop;
     use crate::policy::{Bytes, Limits};
 
     #[test]
@@ -79,7 +79,7 @@ mod tests {
         let mut view = LoggingView { quota: &quota, tenant: "t" };
         assert!(view.emit(log::Level::Info, "12345", "67890").is_ok());
         let error = view.emit(log::Level::Info, "", "1").unwrap_err();
-        assert_eq!(error.downcast_ref::<StopError>().unwrap().0.reason.code(), "limit.output");
+        assert_eq!(error.downcast_ref::<Stop>().unwrap().reason.code(), "limit.output");
         assert_eq!(quota.log_bytes.load(Relaxed), 10);
     }
 }

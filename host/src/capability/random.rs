@@ -8,7 +8,6 @@ use rand::{Rng as _, RngExt as _};
 use wasmtime::component::HasData;
 use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
 
-use crate::outcome::StopError;
 use crate::quota::Quota;
 
 /// What random needs: where to count.
@@ -25,14 +24,14 @@ impl HasData for Random {
 
 impl RandomView<'_> {
     fn bytes(&self, len: u64) -> wasmtime::Result<Vec<u8>> {
-        self.quota.random.try_take(len).map_err(StopError)?;
+        self.quota.random.try_take(len)?;
         let mut bytes = vec![0; usize::try_from(len)?];
         rand::rng().fill_bytes(&mut bytes);
         Ok(bytes)
     }
 
     fn word(&self) -> wasmtime::Result<u64> {
-        self.quota.random.try_take(8).map_err(StopError)?;
+        self.quota.random.try_take(8)?;
         Ok(rand::rng().random())
     }
 }
@@ -66,6 +65,7 @@ impl insecure_seed::Host for RandomView<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::Stop;
     use crate::policy::{Bytes, Limits};
 
     #[test]
@@ -76,7 +76,7 @@ mod tests {
         assert!(insecure::Host::get_insecure_random_bytes(&mut view, 9).is_err());
         assert!(random::Host::get_random_u64(&mut view).is_ok());
         let error = insecure::Host::get_insecure_random_bytes(&mut view, 1).unwrap_err();
-        assert_eq!(error.downcast_ref::<StopError>().unwrap().0.reason.code(), "limit.random");
+        assert_eq!(error.downcast_ref::<Stop>().unwrap().reason.code(), "limit.random");
         assert!(random::Host::get_random_bytes(&mut view, u64::MAX).is_err());
     }
 }

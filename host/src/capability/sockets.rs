@@ -1,73 +1,65 @@
 //! `wasi:sockets`: no address and no name is granted, and what a guest tries is counted.
 //!
 //! Threat model: a guest reaches for the host's own network to find what the operator can see and it can't. There is
-//! no grant for addresses or names yet, so every bind, connect, send and look-up is refused; the rest of the
-//! interface (making a socket, reading its options) comes from wasmtime-wasi, which asks [`Addresses`] before each
-//! use of an address.
-
-use std::sync::Arc;
+//! no grant for addresses or names yet, so no socket is ever made and no name is ever looked up; the rest of the
+//! interface is linked from wasmtime-wasi, so that a program which mentions it can start.
 
 use wasmtime::component::{HasData, Resource};
-use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::{self, HostResolveAddressStream, ResolveAddressStream};
-use wasmtime_wasi::p2::bindings::sockets::network::{self, ErrorCode, HostNetwork, IpAddress, Network};
-use wasmtime_wasi::p2::{DynPollable, SocketError};
-use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtxView};
+use wasmtime_wasi::p2::bindings::sockets::network::{
+    self, ErrorCode, HostNetwork, IpAddress, IpAddressFamily, Network,
+};
+use wasmtime_wasi::p2::bindings::sockets::{tcp_create_socket, udp_create_socket};
+use wasmtime_wasi::p2::{DynPollable, SocketError, TcpSocket, UdpSocket};
+use wasmtime_wasi::sockets::WasiSocketsCtxView;
 
-use crate::outcome::{Capability, Stop, StopError, StopReason};
+use crate::outcome::{Capability, Stop, StopReason};
 use crate::policy::OnDenial;
 use crate::quota::Quota;
-use crate::scheduler::Clock;
 
-/// Who is asked before a guest uses an address.
-pub(crate) struct Addresses {
-    pub(crate) quota: Arc<Quota>,
-    pub(crate) clock: Arc<Clock>,
-    pub(crate) on_denial: OnDenial,
-}
-
-/// What name look-up needs: wasmtime-wasi's own view, and where to count what is refused.
-pub(crate) struct NameLookupView<'a> {
+/// What sockets need: wasmtime-wasi's own view, and where to count what is refused.
+pub(crate) struct SocketsView<'a> {
     pub(crate) inner: WasiSocketsCtxView<'a>,
     pub(crate) quota: &'a Quota,
     pub(crate) on_denial: OnDenial,
 }
 
-/// Marks [`NameLookupView`] for the linker.
-pub(crate) struct NameLookup;
+/// Marks [`SocketsView`] for the linker.
+pub(crate) struct Sockets;
 
-impl HasData for NameLookup {
-    type Data<'a> = NameLookupView<'a>;
+impl HasData for Sockets {
+    type Data<'a> = SocketsView<'a>;
 }
 
-impl Addresses {
-    /// Has every address refused and counted.
-    pub(crate) fn refuse_all(self, builder: &mut WasiCtxBuilder) {
-        builder.allow_ip_name_lookup(false).socket_addr_check(move |_, usage| {
-            self.refuse(usage);
-            Box::pin(async { false })
-        });
-    }
-
-    fn refuse(&self, usage: SocketAddrUse) {
-        let tried = match usage {
-            SocketAddrUse::TcpBind => "tcp bind",
-            SocketAddrUse::TcpListen => "tcp listen",
-            SocketAddrUse::TcpAccept => "tcp accept",
-            SocketAddrUse::TcpConnect => "tcp connect",
-            SocketAddrUse::UdpBind => "udp bind",
-            SocketAddrUse::UdpSend => "udp send",
-            SocketAddrUse::UdpReceive => "udp receive",
-        };
-        self.quota.denied(Capability::Net, tried);
-        if self.on_denial == OnDenial::Stop {
-            let message = format!("the guest used a network address ({tried}), and the policy grants none");
-            self.clock.stop(Stop::new(StopReason::Denied(Capability::Net), message));
+impl SocketsView<'_> {
+    /// Counts a denial, and stops the guest where the policy says so.
+    fn deny(&self, capability: Capability, tried: &'static str) -> Result<(), SocketError> {
+        self.quota.denied(capability, tried);
+        match self.on_denial {
+            OnDenial::Error => Ok(()),
+            OnDenial::Stop => {
+                let message = format!("the guest used the network ({tried}), and the policy grants none");
+                Err(SocketError::trap(Stop::new(StopReason::Denied(capability), message)))
+            }
         }
     }
 }
 
-impl network::Host for NameLookupView<'_> {
+impl tcp_create_socket::Host for SocketsView<'_> {
+    fn create_tcp_socket(&mut self, _family: IpAddressFamily) -> Result<Resource<TcpSocket>, SocketError> {
+        self.deny(Capability::Net, "tcp socket")?;
+        Err(ErrorCode::AccessDenied.into())
+    }
+}
+
+impl udp_create_socket::Host for SocketsView<'_> {
+    async fn create_udp_socket(&mut self, _family: IpAddressFamily) -> Result<Resource<UdpSocket>, SocketError> {
+        self.deny(Capability::Net, "udp socket")?;
+        Err(ErrorCode::AccessDenied.into())
+    }
+}
+
+impl network::Host for SocketsView<'_> {
     fn convert_error_code(&mut self, error: SocketError) -> wasmtime::Result<ErrorCode> {
         self.inner.convert_error_code(error)
     }
@@ -77,30 +69,26 @@ impl network::Host for NameLookupView<'_> {
     }
 }
 
-impl HostNetwork for NameLookupView<'_> {
+impl HostNetwork for SocketsView<'_> {
     fn drop(&mut self, network: Resource<Network>) -> wasmtime::Result<()> {
         HostNetwork::drop(&mut self.inner, network)
     }
 }
 
-impl ip_name_lookup::Host for NameLookupView<'_> {
+impl ip_name_lookup::Host for SocketsView<'_> {
     fn resolve_addresses(
         &mut self,
         network: Resource<Network>,
         _name: String,
     ) -> Result<Resource<ResolveAddressStream>, SocketError> {
         self.inner.table.get(&network)?;
-        self.quota.denied(Capability::Dns, "look-up");
-        if self.on_denial == OnDenial::Stop {
-            let message = "the guest looked up a host name, and the policy grants none";
-            return Err(SocketError::trap(StopError(Stop::new(StopReason::Denied(Capability::Dns), message))));
-        }
+        self.deny(Capability::Dns, "look-up")?;
         Err(ErrorCode::PermanentResolverFailure.into())
     }
 }
 
 // No stream of addresses is ever handed out, so a guest that names one has made it up.
-impl HostResolveAddressStream for NameLookupView<'_> {
+impl HostResolveAddressStream for SocketsView<'_> {
     fn resolve_next_address(
         &mut self,
         stream: Resource<ResolveAddressStream>,

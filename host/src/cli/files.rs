@@ -108,7 +108,7 @@ impl ReadError {
             Self::Io(error) => unreadable(name, &error),
             Self::TooLarge(max) => {
                 let stop = Stop::limit(LimitKind::ComponentSize, max, max, Some(1));
-                Stop { message: format!("{name}: {}", stop.message), ..stop }
+                Stop { message: format!("{}, reading {name}", stop.message), ..stop }
             }
             Self::Refused(stop) => Stop { message: format!("{name}: {}", stop.message), ..stop },
         }

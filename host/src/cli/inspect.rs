@@ -1,35 +1,99 @@
-//! `host inspect`: what a component is and what it needs, without running it.
+//! `host inspect`: what a component is and what it would need, without running it.
 
 use std::path::PathBuf;
 
+use anstream::println;
 use clap::Args;
-use host::Host;
-use host::policy::Limits;
+use host::policy::{Bytes, LimitKind, Limits};
+use host::{Inspection, escape};
 
 use super::{files, report};
 
-/// Show what a component is: its world, imports and exports
+/// Show what a component is: its world, imports and exports, who made it, its size by part, and what it would need
+///
+/// Nothing is compiled or run. What the component says about itself, such as its language, is its own word.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  host inspect redact.wasm")]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Inspect {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+
+    /// Print the component's world in WIT, and nothing else
+    #[arg(long, conflicts_with = "json")]
+    wit: bool,
+
     /// A component, a core module for WASI preview 1, or either as text; `-` reads standard input
     #[arg(value_name = "COMPONENT")]
     component: PathBuf,
 }
 
+const EXAMPLES: &str = "Examples:
+  host inspect redact.wasm
+  host inspect --wit redact.wasm
+  host inspect --json redact.wasm | jq .imports";
+
 impl Inspect {
     /// Prints what was found and returns the exit status.
-    pub(super) async fn run(self) -> u8 {
-        let facts = files::component(&self.component, Limits::default().component_size.0).and_then(Host::<()>::facts);
-        match facts {
-            Ok(facts) => {
-                anstream::println!("{facts:#?}");
-                0
-            }
+    pub(super) fn run(self) -> u8 {
+        let bytes = files::component(&self.component, Limits::default().component_size.0);
+        let found = match bytes.and_then(Inspection::of) {
+            Ok(found) => found,
             Err(stop) => {
-                report::error(&format!("{}: {}", stop.reason, stop.message));
-                stop.reason.exit_status()
+                report::refusal(&stop);
+                return stop.reason.exit_status();
             }
+        };
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&found).unwrap_or_default());
+        } else if self.wit {
+            let Some(wit) = &found.wit else {
+                report::error("the component's world has no WIT form");
+                return 1;
+            };
+            // The names in it are the component's own.
+            wit.lines().for_each(|line| println!("{}", escape(line)));
+        } else {
+            print(&found);
         }
+        0
+    }
+}
+
+fn print(found: &Inspection) {
+    let size = |bytes: u64| LimitKind::Memory.row().about(bytes);
+    let facts = &found.facts;
+    println!("digest          {}", facts.digest);
+    println!("form            {} ({} core modules)", facts.form, found.core_modules);
+    println!("world           {}", facts.world);
+    for (field, names) in &found.producers {
+        let names: Vec<String> =
+            names.iter().map(|(name, version)| escape(format!("{name} {version}").trim())).collect();
+        println!("{:<15} {}", escape(field), names.join(", "));
+    }
+    let sizes = &found.sizes;
+    let parts = [
+        ("code", sizes.code_bytes),
+        ("data", sizes.data_bytes),
+        ("names", sizes.name_bytes),
+        ("debug", sizes.debug_bytes),
+        ("other", sizes.other_bytes),
+    ];
+    let parts: Vec<String> = parts.iter().map(|(name, bytes)| format!("{name} {}", size(*bytes))).collect();
+    println!("size            {}: {}", size(sizes.total_bytes), parts.join(", "));
+    println!("memory at start {}", Bytes(found.minimum_memory_bytes));
+    list("imports", &facts.imports);
+    list("exports", &facts.exports);
+    list("could use", &found.grants);
+}
+
+fn list(title: &str, lines: &[String]) {
+    let mut title = title;
+    if lines.is_empty() {
+        println!("{title:<15} none");
+    }
+    for line in lines {
+        println!("{title:<15} {}", escape(line));
+        title = "";
     }
 }

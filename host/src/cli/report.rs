@@ -24,6 +24,14 @@ pub(super) fn note(message: &str) {
     eprintln!("{DIM}note{PLAIN}: {message}");
 }
 
+/// Why a component was refused, where there is no receipt.
+pub(super) fn refusal(stop: &Stop) {
+    error(&format!("{}: {}", stop.reason, stop.message));
+    if let Some(text) = &stop.hint {
+        hint(text);
+    }
+}
+
 /// Why a run ended, with all that helps to mend it.
 pub(super) fn stop(stop: &Stop, receipt: &Receipt) {
     // Several lines are several findings, each already with its place.

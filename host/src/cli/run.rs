@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use host::outcome::{Refusal, StopReason};
-use host::policy::{LimitKind, Policy};
+use host::policy::{LimitKind, Limits, Policy};
 use host::{Component, Ended, Host, Input, Invocation, Outcome, Sink, Stdin, Stop, Tenant, Value, World};
 use tokio::io::AsyncReadExt as _;
 
@@ -140,8 +140,8 @@ impl Run {
         match component.facts().world {
             World::Command => Ok(Invocation::command(component, tenant)),
             World::Sandbox => {
-                let max = tenant.policy().limits.input.0;
-                let body = if stdin { interruptible(read_input(max)).await?? } else { Vec::new() };
+                let limits = &tenant.policy().limits;
+                let body = if stdin { interruptible(read_input(limits)).await?? } else { Vec::new() };
                 let attributes = self.attributes()?;
                 Ok(Invocation::job(component, tenant, Input { body, content_type: None, attributes }))
             }
@@ -215,17 +215,23 @@ fn write_stdout(bytes: &[u8]) -> std::io::Result<()> {
     }
 }
 
-/// Reads a job's input, and no further than one byte past its limit.
-async fn read_input(max: u64) -> Result<Vec<u8>, Stop> {
+/// Reads a job's input, and no further than one byte past what may be held of it.
+async fn read_input(limits: &Limits) -> Result<Vec<u8>, Stop> {
     let mut body = Vec::new();
+    let (kind, max) = if limits.memory < limits.input {
+        (LimitKind::Memory, limits.memory.0)
+    } else {
+        (LimitKind::Input, limits.input.0)
+    };
     let read = tokio::io::stdin().take(max.saturating_add(1)).read_to_end(&mut body).await;
     if let Err(error) = read {
         let message = format!("failed to read standard input: {error}");
         return Err(Stop::refused(Refusal::Unreadable, message, "check what it is connected to"));
     }
     if body.len() as u64 > max {
-        let stop = Stop::limit(LimitKind::Input, max, max, Some(1));
-        let hint = "raise it with `--input SIZE` (and `--memory`), or split the input; a program streams without limit";
+        let stop = Stop::limit(kind, max, max, Some(1));
+        let hint =
+            "raise it with `--input SIZE` and `--memory SIZE`, or split the input; a program streams without limit";
         return Err(stop.with_hint(hint));
     }
     Ok(body)

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use serde::Serialize;
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
 };
@@ -14,7 +15,8 @@ use wit_component::ComponentEncoder;
 use crate::outcome::{Refusal, Stop};
 
 /// What the bytes are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Form {
     /// A component in binary form.
     Component,

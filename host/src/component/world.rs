@@ -2,13 +2,15 @@
 
 use std::fmt;
 
+use serde::Serialize;
 use wasmparser::{Parser, Payload};
 
 use super::source::invalid;
 use crate::outcome::Stop;
 
 /// The contract that a component is run as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum World {
     /// It exports `sandbox:host/job`: one input in, one output out.
     Sandbox,

@@ -11,7 +11,7 @@ use super::Value;
 use super::guest::Verdict;
 use crate::bindings::{Failure, Input, Sandbox};
 use crate::call::FunctionCall;
-use crate::outcome::{Stop, StopError, StopReason};
+use crate::outcome::{Stop, StopReason};
 use crate::state::State;
 use crate::text::escape;
 
@@ -26,7 +26,7 @@ pub(super) async fn job<E: Send>(
         Ok(output) => {
             let quota = &store.data().quota;
             let bytes = output.body.len() as u64;
-            quota.output.try_take(bytes).map_err(StopError)?;
+            quota.output.try_take(bytes)?;
             quota.body_bytes.store(bytes, Relaxed);
             Ok(Verdict::Returned(Value::Job(Ok(output))))
         }
@@ -87,5 +87,5 @@ pub(super) async fn function<E: Send>(
 }
 
 fn gone() -> wasmtime::Error {
-    StopError(Stop::host_fault("an export that was there before instantiation is gone after it")).into()
+    Stop::host_fault("an export that was there before instantiation is gone after it").into()
 }

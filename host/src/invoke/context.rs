@@ -6,11 +6,10 @@ use wasmtime_wasi::p2::pipe::{ClosedInputStream, MemoryInputPipe};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 
 use super::Stdin;
-use crate::capability::sockets::Addresses;
-use crate::capability::stdio::Output;
 use crate::component::Component;
 use crate::outcome::{Refusal, Stop};
 use crate::policy::Policy;
+use crate::stdio::Output;
 
 /// What the guest sees of the system: what the policy grants and nothing else. No address, no name look-up; the real
 /// clocks.
@@ -20,7 +19,6 @@ pub(super) fn wasi<E>(
     stdout: Output,
     stderr: Output,
     component: &Component<E>,
-    addresses: Addresses,
 ) -> Result<WasiCtx, Stop> {
     let grants = &policy.grants;
     let mut builder = WasiCtx::builder();
@@ -36,7 +34,6 @@ pub(super) fn wasi<E>(
         Stdin::Bytes(bytes) => builder.stdin(MemoryInputPipe::new(bytes)),
     };
     builder.stdout(stdout).stderr(stderr);
-    addresses.refuse_all(&mut builder);
     for dir in &grants.dir {
         let access = if dir.access.permits_writing() { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
         open_dir(&mut builder, &dir.host, &dir.guest, access)?;

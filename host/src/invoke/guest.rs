@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use wasmtime::component::{Instance, InstancePre, ResourceTable};
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::{Store, Trap, UpdateDeadline};
 use wasmtime_wasi::WasiCtx;
 
 use crate::component::Component;
 use crate::ending::stop_of;
 use crate::limiter::Limiter;
-use crate::linker::Interface;
-use crate::outcome::{Stop, StopError};
+use crate::linker::{Interface, fuel_given, fuel_left};
+use crate::outcome::Stop;
 use crate::policy::Limits;
 use crate::quota::Quota;
 use crate::scheduler::{Clock, Metered};
@@ -83,7 +83,7 @@ impl<E: Send + 'static> Guest<E> {
             config: Arc::new(policy.grants.config.clone()),
             on_denial: policy.grants.on_denial,
             tenant: tenant.id().as_str().to_owned(),
-            calls: [0; Interface::COUNT],
+            calls: vec![0; Interface::COUNT].into_boxed_slice(),
             extension,
         };
         Self { pre: component.inner.pre.clone(), state, limits, quota, clock }
@@ -107,20 +107,23 @@ impl<E: Send + 'static> Guest<E> {
                 });
                 tokio::select! {
                     biased;
-                    stop = clock.stopped() => Err(StopError(stop).into()),
+                    stop = clock.stopped() => Err(stop.into()),
                     result = work => result,
                 }
             }
-            Err(error) => Err(StopError(Stop::host_fault(format!("failed to set up the store: {error:#}"))).into()),
+            Err(error) => Err(Stop::host_fault(format!("failed to set up the store: {error:#}")).into()),
         };
         let total = began.elapsed();
-        let fuel = limits.fuel.map(|fuel| fuel.saturating_sub(store.get_fuel().unwrap_or(0)));
+        let fuel = limits.fuel.map(|fuel| fuel.saturating_sub(fuel_left(store.get_fuel().unwrap_or(0))));
+        // The engine looks at fuel when a function or a loop begins, so what comes after the last look is found here.
+        let overspent = limits.fuel.is_some() && store.get_fuel().is_ok_and(|left| left == 0);
+        let result = if overspent { result.and(Err(Trap::OutOfFuel.into())) } else { result };
         let ending = result.map_err(|error| stop_of(&error, &limits, &quota, fuel.unwrap_or(0)));
         let instantiate = match instantiated.load(Relaxed) {
             0 => total,
             nanos => Duration::from_nanos(nanos),
         };
-        let calls = store.data().calls;
+        let calls = std::mem::take(&mut store.data_mut().calls);
         let report = Report {
             wall_ns: 0,
             cpu_ns: clock.cpu_ns(),
@@ -142,10 +145,10 @@ fn arm<E: Send + 'static>(store: &mut Store<State<E>>, limits: &Limits) -> wasmt
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|store| match store.data().clock.check() {
         Ok(()) => Ok(UpdateDeadline::Yield(1)),
-        Err(stop) => Err(StopError(stop).into()),
+        Err(stop) => Err(stop.into()),
     });
     if let Some(fuel) = limits.fuel {
-        store.set_fuel(fuel)?;
+        store.set_fuel(fuel_given(fuel))?;
         store.fuel_async_yield_interval(Some(FUEL_SLICE))?;
     }
     Ok(())

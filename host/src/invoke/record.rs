@@ -42,7 +42,7 @@ impl Record {
         let facts = component.facts();
         self.component = Some(ComponentRecord {
             digest: facts.digest.clone(),
-            size_bytes: facts.size,
+            size_bytes: facts.size_bytes,
             form: facts.form.to_string(),
             world: facts.world.to_string(),
         });

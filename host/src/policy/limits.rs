@@ -88,6 +88,12 @@ pub struct LimitRow {
     pub reason: &'static str,
 }
 
+/// The least stack that host calls made from the guest can start from.
+const MIN_STACK: Bytes = Bytes::from_kib(16);
+
+/// Stacks are reserved for each invocation; a larger one has no use but to exhaust the host's address space.
+const MAX_STACK: Bytes = Bytes::from_mib(64);
+
 /// The table of limits.
 pub const LIMITS: &[LimitRow] = &[
     LimitRow {
@@ -218,6 +224,7 @@ impl Default for Limits {
 
 impl LimitKind {
     /// The row that describes this limit.
+    #[expect(clippy::indexing_slicing, reason = "the table is a constant that is not empty")]
     pub fn row(self) -> &'static LimitRow {
         // `every_limit_has_exactly_one_row` keeps the fall-back from being reached.
         LIMITS.iter().find(|row| row.kind == self).unwrap_or(&LIMITS[0])
@@ -282,6 +289,9 @@ impl LimitRow {
             Unit::Count => text.replace('_', "").parse().map_err(|_| UnitError::NoNumber(text.to_owned())),
         }
         .map_err(|error| error.to_string())?;
+        if self.kind == LimitKind::Stack && !(MIN_STACK..=MAX_STACK).contains(&Bytes(amount)) {
+            return Err(format!("`{}` must be from {MIN_STACK} to {MAX_STACK}", self.name));
+        }
         if amount == 0 && !matches!(self.kind, LimitKind::Random | LimitKind::Input | LimitKind::Output) {
             return Err(format!("`{}` can't be zero", self.name));
         }

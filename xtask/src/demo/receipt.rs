@@ -22,6 +22,9 @@ const LINES: &[(&str, &[&str], Form)] = &[
     ("host calls", &["usage", "host_calls"], Form::Plain),
 ];
 
+/// The parts of an invocation that are timed, in the order in which they happen.
+const TIMINGS: &[&str] = &["load", "compile", "link", "instantiate", "run"];
+
 #[derive(Clone, Copy)]
 enum Form {
     Plain,
@@ -50,12 +53,13 @@ impl Receipt {
                 lines.push(format!("  {label:12} {}", form.show(value)));
             }
         }
-        if let Some(Value::Object(timings)) = self.field(&["timings"]) {
-            let parts = timings.iter().filter_map(|(name, value)| {
-                let name = normal(name);
-                Some(format!("{} {}", name.strip_suffix("_ns")?, Form::Nanoseconds.show(value)))
-            });
-            lines.push(format!("  {:12} {}", "timings", parts.collect::<Vec<_>>().join(", ")));
+        let timings = TIMINGS.iter().filter_map(|name| {
+            let value = self.field(&["timings", &format!("{name}_ns")])?;
+            Some(format!("{name} {}", Form::Nanoseconds.show(value)))
+        });
+        let timings = timings.collect::<Vec<_>>().join(", ");
+        if !timings.is_empty() {
+            lines.push(format!("  {:12} {timings}", "timings"));
         }
         lines
     }
@@ -75,7 +79,7 @@ impl Form {
             (Form::Nanoseconds, Some(ns), _) if ns < 1_000_000_000 => format!("{:.1} ms", ns as f64 / 1e6),
             (Form::Nanoseconds, Some(ns), _) => format!("{:.2} s", ns as f64 / 1e9),
             (Form::Bytes, Some(bytes), _) if bytes < 10_240 => format!("{bytes} bytes"),
-            (Form::Bytes, Some(bytes), _) if bytes < 10_485_760 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+            (Form::Bytes, Some(bytes), _) if bytes < 1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
             (Form::Bytes, Some(bytes), _) => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
             (_, _, Some(text)) => text.to_owned(),
             _ => value.to_string(),
@@ -96,7 +100,7 @@ mod tests {
         let receipt = Receipt(serde_json::json!({
             "stop": { "reason": "returned" },
             "usage": { "wall-ns": 1_500_000u64, "cpu_ns": 2_000_000_000u64, "memory-peak-bytes": 1_572_864u64, "fuel": null },
-            "timings": { "load-ns": 900, "run-ns": 1_000_000, "note": "x" },
+            "timings": { "run-ns": 1_000_000, "load-ns": 900, "note": "x" },
         }));
         assert_eq!(receipt.stop_reason().unwrap(), "returned");
         assert_eq!(
@@ -106,7 +110,7 @@ mod tests {
                 "  stop reason  returned",
                 "  wall time    1.5 ms",
                 "  cpu time     2.00 s",
-                "  memory peak  1536.0 KiB",
+                "  memory peak  1.5 MiB",
                 "  timings      load 0.9 µs, run 1.0 ms",
             ]
         );

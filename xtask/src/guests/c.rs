@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use super::command::run;
 use super::component::Made;
@@ -45,8 +45,9 @@ impl Compiler<'_> {
         for (path, file) in files(folder)?.into_iter().filter(|(path, _)| path.ends_with(self.ending)) {
             let object = scratch.join(format!("{}.o", path.replace('/', "_")));
             let mut zig = zig::command(self.shop, self.subcommand)?;
-            zig.args(zig::TARGET).arg("-Os").args(flags).arg("-isystem").arg(&self.bindings);
-            run(zig.arg("-c").arg(&file).arg("-o").arg(&object), zig::REMEDY)?;
+            zig.args(zig::TARGET).arg("-Os").args(flags).arg("-isystem").arg(self.shop.relative(&self.bindings));
+            zig.arg("-c").arg(self.shop.relative(&file)).arg("-o").arg(&object);
+            run(&mut zig, zig::REMEDY)?;
             objects.push(object);
         }
         if objects.is_empty() {
@@ -55,9 +56,15 @@ impl Compiler<'_> {
         Ok(objects)
     }
 
-    /// Links the objects and what the generator says about the world, and makes a component of the result.
+    /// The object in which the generator says what the world is.
+    pub(super) fn component_type(&self) -> Result<PathBuf> {
+        let object = files(&self.bindings)?.into_iter().find(|(path, _)| path.ends_with("_component_type.o"));
+        object.map(|(_, file)| file).context("the bindings have no object with the component type")
+    }
+
+    /// Links the objects, and makes a component of the result.
     pub(super) fn link(&self, mut objects: Vec<PathBuf>, generator: &str) -> Result<Made> {
-        objects.extend(files(&self.bindings)?.into_iter().filter(|(path, _)| path.ends_with(".o")).map(|(_, file)| file));
+        objects.push(self.component_type()?);
         let module = self.shop.scratch(self.guest)?.join("core.wasm");
         let mut zig = zig::command(self.shop, self.subcommand)?;
         // A module without a main function. Without `-g1`, zig drops the functions' names with the debug information.

@@ -32,7 +32,8 @@ impl std::error::Error for Unavailable {}
 /// Runs a tool to its end. Its output is shown only if it fails, and then all of it. `remedy` is what to do if there is
 /// no such tool.
 pub(super) fn run(command: &mut Command, remedy: &str) -> Result<String> {
-    let name = command.get_program().to_string_lossy().into_owned();
+    let program = std::path::Path::new(command.get_program());
+    let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
     let output = match command.stdin(Stdio::null()).output() {
         Ok(output) => output,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
@@ -200,12 +200,9 @@ pub(super) fn locked_version(lock: &str, package: &str) -> Result<String> {
         version: String,
     }
     let lock: Lock = toml::from_str(lock).context("failed to understand `Cargo.lock`")?;
-    let mut versions = lock.package.into_iter().filter(|found| found.name == package).map(|found| found.version);
-    match (versions.next(), versions.next()) {
-        (Some(version), None) => Ok(version),
-        (None, _) => bail!("`Cargo.lock` has no package `{package}`"),
-        (Some(one), Some(other)) => bail!("`Cargo.lock` has package `{package}` twice, as `{one}` and `{other}`"),
-    }
+    // The host may stand on an older version of the same package; the guests are built with the newest.
+    let versions = lock.package.into_iter().filter(|found| found.name == package).map(|found| found.version);
+    versions.max().with_context(|| format!("`Cargo.lock` has no package `{package}`"))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -74,10 +74,14 @@ impl Tools {
                 for name in ["package.json", "package-lock.json"] {
                     std::fs::copy(self.guests.join("js").join(name), tree.join(name))?;
                 }
+                // Not `npm ci`: it refuses a lock file without the binaries of every platform, which can't be made where a
+                // registry doesn't have all of them. So what was installed is checked here.
                 let mut npm = Command::new("npm");
-                let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+                let arguments = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
                 run(clean(&mut npm).args(arguments).current_dir(&tree), NODE)
                     .map_err(|error| unless_missing(error, "npm could not fetch its packages; see its error above"))?;
+                let installed = Lock::read(&tree.join("node_modules/.package-lock.json"))?;
+                installed.check_against(&Lock::read(&self.guests.join("js/package-lock.json"))?)?;
                 Ok(tree)
             })
         })?;
@@ -133,8 +137,8 @@ impl Tools {
     /// Checks that npm's own files pin what `toolchains.toml` says.
     fn check_lock(&self) -> Result<()> {
         let pin = self.pins.npm();
-        let lock = read(&self.guests.join("js/package-lock.json"))?;
-        let found = sha256(&lock);
+        let file = self.guests.join("js/package-lock.json");
+        let found = sha256(&read(&file)?);
         if found != pin.lock_sha256 {
             bail!(
                 "`guests/js/package-lock.json` has the SHA-256 `{found}` and `guests/toolchains.toml` pins `{}`\nhint: \
@@ -142,7 +146,7 @@ impl Tools {
                 pin.lock_sha256
             );
         }
-        let lock: Lock = serde_json::from_slice(&lock).context("failed to understand `package-lock.json`")?;
+        let lock = Lock::read(&file)?;
         for (name, version) in &pin.packages {
             let found = lock.packages.get(&format!("node_modules/{name}")).and_then(|package| package.version.clone());
             if found.as_ref() != Some(version) {
@@ -154,7 +158,7 @@ impl Tools {
     }
 }
 
-/// What we read of npm's lock file.
+/// What we read of npm's lock file, and of its list of what it installed, which is alike.
 #[derive(Deserialize)]
 struct Lock {
     packages: BTreeMap<String, LockedPackage>,
@@ -163,6 +167,38 @@ struct Lock {
 #[derive(Deserialize)]
 struct LockedPackage {
     version: Option<String>,
+    /// The digest of the package's file, which npm checks when it fetches the file.
+    integrity: Option<String>,
+}
+
+impl Lock {
+    fn read(file: &Path) -> Result<Self> {
+        serde_json::from_slice(&read(file)?).with_context(|| format!("failed to understand `{}`", file.display()))
+    }
+
+    /// Checks that nothing was installed but what is pinned, with its hash.
+    fn check_against(&self, pinned: &Self) -> Result<()> {
+        let wrong: Vec<_> = self
+            .packages
+            .iter()
+            .filter(|(name, package)| {
+                let pin = pinned.packages.get(*name);
+                package.integrity.is_none() || pin.is_none_or(|pin| pin.integrity != package.integrity)
+            })
+            .map(|(name, package)| {
+                let name = name.trim_start_matches("node_modules/");
+                format!("`{name}` {}", package.version.as_deref().unwrap_or("without a version"))
+            })
+            .collect();
+        if !wrong.is_empty() {
+            bail!(
+                "npm installed what `guests/js/package-lock.json` doesn't pin: {}\nhint: on a platform that the file \
+                 doesn't cover yet, run `npm install` in guests/js and pin the new file in guests/toolchains.toml",
+                wrong.join(", ")
+            );
+        }
+        Ok(())
+    }
 }
 
 /// A command that runs a module of Python, without what a person's shell or site adds.
@@ -288,6 +324,20 @@ mod tests {
         });
         assert!(fetched.is_ok() && place.is_dir());
         assert!(!root.path().join("target/toolchains/unfinished").exists());
+    }
+
+    #[test]
+    fn npm_may_install_only_what_is_pinned_with_its_hash() {
+        let lock = |text: &str| serde_json::from_str::<Lock>(text).unwrap();
+        let pinned = lock(r#"{"packages": {"node_modules/a": {"version": "1.0.0", "integrity": "x"}}}"#);
+        assert!(pinned.check_against(&pinned).is_ok());
+        for installed in [
+            r#"{"packages": {"node_modules/a": {"version": "1.0.0", "integrity": "y"}}}"#,
+            r#"{"packages": {"node_modules/a": {"version": "1.0.0"}}}"#,
+            r#"{"packages": {"node_modules/b": {"version": "1.0.0", "integrity": "x"}}}"#,
+        ] {
+            assert!(lock(installed).check_against(&pinned).is_err(), "{installed}");
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer(
         "lib",
         "bindings cache call component contract engine host invoke metrics outcome policy quota receipt serve state \
-         tenant text",
+         stdio tenant text",
     ),
     layer("cli", "cache call component contract engine host invoke metrics outcome policy receipt serve tenant text"),
     layer("serve", "cache call component engine host invoke metrics outcome policy quota receipt tenant text"),
@@ -42,7 +42,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer(
         "invoke",
         "bindings cache call component ending engine host limiter linker outcome policy quota receipt scheduler state \
-         tenant text",
+         stdio tenant text",
     ),
     layer("host", "cache component engine linker outcome policy scheduler state"),
     layer("cache", "component engine outcome policy"),
@@ -51,6 +51,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("linker", "bindings capability ending outcome policy quota state"),
     layer("state", "capability limiter outcome policy quota receipt scheduler tenant"),
     layer("capability", "bindings outcome policy quota scheduler text"),
+    layer("stdio", "outcome policy quota"),
     layer("bindings", ""),
     layer("ending", "outcome policy quota text"),
     layer("limiter", "outcome policy quota"),

@@ -15,7 +15,6 @@ use tokio::sync::Notify;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
-use crate::outcome::StopError;
 use crate::quota::Quota;
 
 /// Bytes that may wait for a slow reader.
@@ -207,7 +206,7 @@ impl OutputStream for Output {
         self.put(bytes.get(..fits).unwrap_or(&bytes));
         if fits < asked {
             let over = self.quota.output.try_take((asked - fits) as u64);
-            return over.map_err(|stop| StreamError::Trap(StopError(stop).into()));
+            return over.map_err(|stop| StreamError::Trap(stop.into()));
         }
         Ok(())
     }
@@ -256,6 +255,7 @@ impl StdoutStream for Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::Stop;
     use crate::policy::{Bytes as Size, Limits};
 
     fn output(max: u64, sink: &Sink) -> (Output, Option<Arc<Pipe>>, Arc<Quota>) {
@@ -270,7 +270,7 @@ mod tests {
         let (mut output, _, quota) = output(5, &Sink::Buffer(buffer.clone()));
         assert!(output.write(Bytes::from_static(b"abc")).is_ok());
         let Err(StreamError::Trap(error)) = output.write(Bytes::from_static(b"defg")) else { panic!("no stop") };
-        assert_eq!(error.downcast_ref::<StopError>().unwrap().0.reason.code(), "limit.output");
+        assert_eq!(error.downcast_ref::<Stop>().unwrap().reason.code(), "limit.output");
         assert_eq!(buffer.take(), b"abcde");
         assert_eq!(quota.stdout_bytes.load(Relaxed), 5);
     }

@@ -1,0 +1,117 @@
+//! The library as an embedder uses it, where the command line doesn't reach.
+
+use std::time::Duration;
+
+use host::policy::{Policy, Span};
+use host::{Buffer, Host, Invocation, Outcome, Sink, Stdin, StopReason, Tenant, Value};
+
+use crate::support::{check_schema, guest, probe};
+
+fn tenant(text: &str) -> Tenant {
+    Tenant::new("embedder", Policy::parse(text).unwrap()).unwrap()
+}
+
+async fn load(host: &Host, name: &str, tenant: &Tenant) -> host::Component {
+    host.load(std::fs::read(probe(name)).unwrap(), tenant.policy()).await.unwrap()
+}
+
+#[tokio::test]
+async fn streams_are_bytes_in_and_bytes_out() {
+    let host: Host = Host::new().unwrap();
+    let tenant = tenant("args = ['a', 'b']\nstdio = { stdin = true, stdout = true, stderr = true }");
+    let component = load(&host, "args-env-stdin", &tenant).await;
+    let output = Buffer::default();
+    let invocation = Invocation::command(&component, &tenant)
+        .stdin(Stdin::Bytes("hello".into()))
+        .stdout(Sink::Buffer(output.clone()));
+    let ended = host.invoke(invocation).await;
+    assert!(matches!(ended.outcome, Outcome::Returned(Value::Exited)), "{:?}", ended.outcome);
+    let text = String::from_utf8(output.take()).unwrap();
+    assert!(text.contains("HELLO") && text.contains('a') && text.contains('b'), "{text}");
+    check_schema(&serde_json::to_value(&ended.receipt).unwrap());
+}
+
+#[tokio::test]
+async fn dropping_the_caller_of_a_call_is_not_needed_to_cancel_it() {
+    let host: Host = Host::new().unwrap();
+    let tenant = tenant("limits = { wall = '1h', cpu = '1h' }");
+    for name in ["spin", "sleep-forever"] {
+        let component = load(&host, name, &tenant).await;
+        let (cancel, cancelled) = tokio::sync::oneshot::channel::<()>();
+        let invocation = Invocation::command(&component, &tenant).cancel_when(async { drop(cancelled.await) });
+        let call = host.invoke(invocation);
+        tokio::pin!(call);
+        assert!(tokio::time::timeout(Duration::from_millis(50), &mut call).await.is_err(), "it runs until cancelled");
+        cancel.send(()).unwrap();
+        let ended = call.await;
+        assert_eq!(ended.outcome.reason(), StopReason::Cancelled);
+        assert_eq!(ended.receipt.stop.reason, "cancelled");
+    }
+}
+
+#[tokio::test]
+async fn a_component_runs_only_under_policies_that_it_was_compiled_for() {
+    let host: Host = Host::new().unwrap();
+    let plain = tenant("");
+    let component = load(&host, "exit", &plain).await;
+    for other in ["limits.fuel = 5", "limits.stack = '1MiB'"] {
+        let ended = host.invoke(Invocation::command(&component, &tenant(other))).await;
+        assert_eq!(ended.receipt.stop.reason, "refused.policy", "{other}");
+    }
+    let other = tenant("limits.memory = '1GiB'\nlimits.wall = '1s'");
+    let ended = host.invoke(Invocation::command(&component, &other)).await;
+    assert_ne!(ended.receipt.stop.reason, "refused.policy");
+}
+
+#[tokio::test]
+async fn a_call_that_does_not_fit_the_world_is_refused() {
+    let host: Host = Host::new().unwrap();
+    let tenant = tenant("");
+    let program = load(&host, "exit", &tenant).await;
+    let input = host::Input { body: Vec::new(), content_type: None, attributes: Vec::new() };
+    let ended = host.invoke(Invocation::job(&program, &tenant, input)).await;
+    assert_eq!(ended.receipt.stop.reason, "refused.world");
+    let job = load(&host, "job-echo", &tenant).await;
+    let ended = host.invoke(Invocation::command(&job, &tenant)).await;
+    assert_eq!(ended.receipt.stop.reason, "refused.world");
+}
+
+#[tokio::test]
+async fn an_older_guest_of_the_same_world_runs() {
+    let host: Host = Host::new().unwrap();
+    let tenant = tenant("");
+    // The host's own version is 0.1.0; a guest built for a later compatible one exports a later version.
+    let text = std::fs::read(guest("rust/redact.wasm")).unwrap();
+    let text = wasm_bytes_with(&text, b"sandbox:host/job@0.1.0", b"sandbox:host/job@0.1.9");
+    let component = host.load(text, tenant.policy()).await.unwrap();
+    assert_eq!(component.facts().world, host::World::Sandbox);
+    let input = host::Input { body: b"a@b.example".to_vec(), content_type: None, attributes: Vec::new() };
+    let ended = host.invoke(Invocation::job(&component, &tenant, input)).await;
+    assert_eq!(ended.receipt.stop.reason, "returned", "{:?}", ended.receipt.stop);
+}
+
+/// The bytes with each occurrence of a name replaced by one of the same length.
+fn wasm_bytes_with(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut bytes = bytes.to_vec();
+    let mut found = 0;
+    for at in 0..bytes.len().saturating_sub(from.len()) {
+        if bytes[at..].starts_with(from) {
+            bytes[at..at + to.len()].copy_from_slice(to);
+            found += 1;
+        }
+    }
+    assert!(found > 0);
+    bytes
+}
+
+#[tokio::test]
+async fn a_deadline_that_no_clock_can_say_never_comes() {
+    let host: Host = Host::new().unwrap();
+    let mut policy = Policy::default();
+    policy.limits.wall = Span(Duration::from_nanos(u64::MAX));
+    let tenant = Tenant::new("patient", policy).unwrap();
+    let component = load(&host, "exit", &tenant).await;
+    let ended = host.invoke(Invocation::command(&component, &tenant)).await;
+    assert!(!ended.receipt.stop.reason.starts_with("limit"), "{:?}", ended.receipt.stop);
+}

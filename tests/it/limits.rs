@@ -1,0 +1,218 @@
+//! Every limit at N, which passes, and at N+1, which stops.
+
+use crate::support::{Run, guest, probe, run_probe};
+
+const PAGE: u64 = 65_536;
+
+/// What the probe `allocate` holds before it grows anything.
+fn allocate_base() -> u64 {
+    let base = run_probe("allocate").args(&["0"]);
+    base.ended("returned", 0).number("/usage/memory-peak-bytes")
+}
+
+#[test]
+fn memory_grows_to_the_limit_and_not_by_a_page_more() {
+    let limit = allocate_base() + 10 * PAGE;
+    let run = |pages: &str, then: &[&str]| {
+        run_probe("allocate").flag("--memory", limit.to_string()).args(&[&[pages], then].concat())
+    };
+    let fits = run("10", &["then-trap"]);
+    fits.ended("returned", 0);
+    assert_eq!(fits.number("/usage/memory-peak-bytes"), limit);
+    // A growth that is refused is the guest's to handle …
+    let refused = run("11", &[]);
+    refused.ended("returned", 0);
+    assert_eq!(refused.text(), "-1\n");
+    // … and a trap that follows is the limit's.
+    let stopped = run("11", &["then-trap"]);
+    stopped.hit("memory", 137, limit);
+    assert_eq!(stopped.number("/stop/limit/requested"), 11 * PAGE);
+    assert_eq!(stopped.number("/stop/limit/used"), limit - 10 * PAGE);
+}
+
+#[test]
+fn memory_that_is_declared_counts_before_the_first_instruction() {
+    let declared = 3 << 30;
+    let run = |limit: u64| Run::new(probe("huge-initial-memory")).flag("--memory", limit.to_string()).go();
+    run(declared).ended("returned", 0);
+    run(declared - 1).hit("memory", 137, declared - 1);
+}
+
+#[test]
+fn tables_count_by_element_and_as_memory() {
+    let run = |flag: &str, limit: &str, call: &str| {
+        Run::new(probe("grow-table")).flag(flag, limit).flag("--invoke", call).go()
+    };
+    assert_eq!(run("--table", "1000", "grow-or-trap(1000)").ended("returned", 0).text(), "0\n");
+    assert_eq!(run("--table", "1000", "grow(1001)").ended("returned", 0).text(), "-1\n");
+    run("--table", "1000", "grow-or-trap(1001)").hit("table", 137, 1000);
+    run("--memory", "8000", "grow-or-trap(1000)").ended("returned", 0);
+    run("--memory", "8000", "grow-or-trap(1001)").hit("memory", 137, 8000);
+}
+
+#[test]
+fn instances_are_counted_however_deep_they_hide() {
+    let run = |limit: &str| Run::new(probe("many-instances")).flag("--instances", limit).go();
+    run("1001").ended("returned", 0);
+    run("1000").hit("instances", 137, 1000);
+}
+
+#[test]
+fn the_stack_ends_where_the_limit_says() {
+    let run = |limit: &str, depth: u32| {
+        Run::new(probe("deep-stack")).flag("--stack", limit).flag("--invoke", format!("descend({depth})")).go()
+    };
+    // Frames have no size that a guest could count on, so the depth that still fits is searched for.
+    let fits = |depth| match run("256KiB", depth).reason() {
+        "returned" => true,
+        "limit.stack" => false,
+        other => panic!("{other}"),
+    };
+    let (mut low, mut high) = (1, 100_000);
+    assert!(fits(low) && !fits(high));
+    while high - low > 1 {
+        let middle = (low + high) / 2;
+        if fits(middle) { low = middle } else { high = middle }
+    }
+    run("256KiB", low).ended("returned", 0);
+    run("256KiB", low + 1).hit("stack", 137, 256 << 10);
+    run("512KiB", low + 1).ended("returned", 0);
+    run_probe("recurse").go().hit("stack", 137, 512 << 10);
+}
+
+#[test]
+fn the_wall_limit_covers_computing_parked_calls_and_instantiation() {
+    let ms = 1_000_000;
+    let run = |name: &str, wall: &str| run_probe(name).flag("--wall", wall).go();
+    run("spin", "200ms").hit("wall", 124, 200 * ms);
+    run("sleep-forever", "200ms").hit("wall", 124, 200 * ms);
+    run("start-function-spins", "200ms").hit("wall", 124, 200 * ms);
+    run("memory-copy-spin", "200ms").hit("wall", 124, 200 * ms);
+    let parked = run("sleep-forever", "200ms");
+    assert!(parked.number("/usage/cpu-ns") < 200 * ms, "waiting is not computing");
+    assert!(parked.number("/usage/wall-ns") >= 200 * ms);
+}
+
+#[test]
+fn the_cpu_limit_stops_computing_and_not_waiting() {
+    let ms = 1_000_000;
+    let spun = run_probe("spin").flag("--cpu", "100ms").go();
+    spun.hit("cpu", 152, 100 * ms);
+    assert!(spun.number("/usage/cpu-ns") >= 100 * ms);
+    run_probe("start-function-spins").flag("--cpu", "100ms").go().hit("cpu", 152, 100 * ms);
+    run_probe("sleep-forever").flag("--cpu", "1ms").flag("--wall", "300ms").go().ended("limit.wall", 124);
+}
+
+#[test]
+fn the_last_unit_of_fuel_is_spent_and_none_after_it() {
+    let free = run_probe("fuel").flag("--fuel", "1000000000").args(&["100000"]);
+    let needed = free.ended("returned", 0).number("/usage/fuel");
+    assert!(needed > 100_000);
+    let run = |fuel: u64| run_probe("fuel").flag("--fuel", fuel.to_string()).args(&["100000"]);
+    assert_eq!(run(needed).ended("returned", 0).number("/usage/fuel"), needed);
+    run(needed - 1).hit("fuel", 152, needed - 1);
+    let unmetered = run_probe("fuel").args(&["100000"]);
+    assert!(unmetered.ended("returned", 0).at("/usage/fuel").is_null());
+    assert_eq!(unmetered.stdout, free.stdout);
+}
+
+#[test]
+fn output_is_written_to_the_last_byte_that_fits() {
+    for (name, field) in [("flood-stdout", "stdout"), ("flood-stderr", "stderr")] {
+        let run = |bytes: &str| run_probe(name).flag("--output", "100000B").args(&[bytes]);
+        let fits = run("100000");
+        fits.ended("returned", 0);
+        assert_eq!(fits.number(&format!("/usage/{field}-bytes")), 100_000);
+        let over = run("100001");
+        over.hit("output", 153, 100_000);
+        assert_eq!(over.number("/usage/output-bytes"), 100_000);
+    }
+    let endless = run_probe("flood-stdout").flag("--output", "1MiB").go();
+    endless.hit("output", 153, 1 << 20);
+    assert_eq!(endless.stdout.len(), 1 << 20);
+    run_probe("flood-stderr").flag("--output", "64KiB").go().hit("output", 153, 64 << 10);
+}
+
+#[test]
+fn log_messages_and_the_jobs_body_are_output_too() {
+    let log = |bytes: &str| run_probe("log-flood").flag("--output", "5000").args(&[format!("bytes={bytes}")]);
+    assert_eq!(log("5000").ended("returned", 0).number("/usage/log-bytes"), 5000);
+    log("5001").hit("output", 153, 5000);
+    run_probe("log-flood").flag("--output", "5000").go().hit("output", 153, 5000);
+    let body = |bytes: &str| run_probe("job-output").flag("--output", "5000").args(&[format!("bytes={bytes}")]);
+    let fits = body("5000");
+    fits.ended("returned", 0);
+    assert_eq!((fits.stdout.len(), fits.number("/usage/body-bytes")), (5000, 5000));
+    let over = body("5001");
+    over.hit("output", 153, 5000);
+    assert!(over.stdout.is_empty());
+}
+
+#[test]
+fn input_is_taken_to_the_last_byte_that_fits() {
+    let run = |bytes: usize| run_probe("job-echo").flag("--input", "5000").stdin(vec![b'x'; bytes]).go();
+    assert_eq!(run(5000).ended("returned", 0).number("/usage/input-bytes"), 5000);
+    run(5001).hit("input", 153, 5000);
+}
+
+#[test]
+fn input_that_the_host_holds_counts_as_memory() {
+    let base = run_probe("job-echo").stdin("").go();
+    let base = base.ended("returned", 0).number("/usage/memory-peak-bytes");
+    let body = vec![b'x'; 1 << 20];
+    let more = run_probe("job-echo").stdin(&body).go();
+    assert!(more.ended("returned", 0).number("/usage/memory-peak-bytes") >= base + (2 << 20));
+    run_probe("job-echo").flag("--memory", "1MiB").flag("--input", "1MiB").stdin(&body).go().ended("limit.memory", 137);
+}
+
+#[test]
+fn one_host_call_copies_no_more_than_its_limit() {
+    let needed = (1..=4096).find(|extra| {
+        let run = run_probe("huge-string").flag("--hostcall", (100_000 + extra - 1).to_string()).args(&["100000"]);
+        run.reason() == "returned"
+    });
+    let max = 100_000 + needed.expect("a string of that size fits") - 1;
+    run_probe("huge-string").flag("--hostcall", max.to_string()).args(&["100000"]).ended("returned", 0);
+    run_probe("huge-string").flag("--hostcall", max.to_string()).args(&["100001"]).hit("hostcall", 153, max);
+    run_probe("huge-string").args(&[(32 << 20).to_string()]).hit("hostcall", 153, 17 << 20);
+}
+
+#[test]
+fn handles_are_counted_while_they_are_open() {
+    // What a program opens before it opens anything by itself.
+    let fits = |limit: u64, count: u64| {
+        let run = run_probe("leak-handles").flag("--handles", limit.to_string()).args(&[count.to_string()]);
+        match run.reason() {
+            "returned" => true,
+            _ => {
+                run.hit("handles", 153, limit);
+                false
+            }
+        }
+    };
+    let most = (0..=100).rev().find(|count| fits(100, *count)).expect("some fit");
+    // A pollable is two entries in the host's table: itself and what it waits for.
+    assert!(most > 40, "{most}");
+    assert!(fits(100, most) && !fits(100, most + 1));
+    assert!(fits(102, most + 1));
+    run_probe("leak-handles").go().hit("handles", 153, 1024);
+}
+
+#[test]
+fn random_bytes_are_counted_before_they_are_made() {
+    let base = run_probe("random").args(&["0"]);
+    let base = base.ended("returned", 0).number("/usage/random-bytes");
+    let run = |bytes: u64| run_probe("random").flag("--random", (base + 5000).to_string()).args(&[bytes.to_string()]);
+    assert_eq!(run(5000).ended("returned", 0).text(), "5000\n");
+    run(5001).hit("random", 153, base + 5000);
+    run_probe("random").args(&["4000000000"]).hit("random", 153, 1 << 20);
+}
+
+#[test]
+fn a_component_larger_than_its_limit_is_refused_unread() {
+    let path = guest("rust/redact.wasm");
+    let size = std::fs::metadata(&path).unwrap().len();
+    let run = |limit: u64| Run::new(&path).flag("--component-size", limit.to_string()).go();
+    run(size).ended("returned", 0);
+    run(size - 1).hit("component-size", 126, size - 1);
+}
