@@ -134,6 +134,41 @@ pub struct LimitHit {
 }
 
 impl StopReason {
+    /// All of them, in the order of the documentation; a program's own status stands for every status.
+    pub const ALL: &[Self] = &[
+        Self::Returned,
+        Self::Failed(1),
+        Self::Trapped,
+        Self::Limit(LimitKind::Wall),
+        Self::Limit(LimitKind::Cpu),
+        Self::Limit(LimitKind::Fuel),
+        Self::Limit(LimitKind::Memory),
+        Self::Limit(LimitKind::Table),
+        Self::Limit(LimitKind::Stack),
+        Self::Limit(LimitKind::Instances),
+        Self::Limit(LimitKind::Output),
+        Self::Limit(LimitKind::Input),
+        Self::Limit(LimitKind::Hostcall),
+        Self::Limit(LimitKind::Handles),
+        Self::Limit(LimitKind::Random),
+        Self::Limit(LimitKind::ComponentSize),
+        Self::Denied(Capability::Dir),
+        Self::Denied(Capability::Net),
+        Self::Denied(Capability::Dns),
+        Self::Refused(Refusal::NoFile),
+        Self::Refused(Refusal::Unreadable),
+        Self::Refused(Refusal::NotWasm),
+        Self::Refused(Refusal::Invalid),
+        Self::Refused(Refusal::Unauthenticated),
+        Self::Refused(Refusal::Import),
+        Self::Refused(Refusal::World),
+        Self::Refused(Refusal::Call),
+        Self::Refused(Refusal::Policy),
+        Self::Refused(Refusal::Grant),
+        Self::Cancelled,
+        Self::HostFault,
+    ];
+
     /// The stable code, such as `limit.memory`.
     pub fn code(self) -> &'static str {
         match self {
@@ -275,6 +310,15 @@ mod tests {
         assert!(stop.hint.unwrap().contains("`--memory VALUE`"));
         assert_eq!(stop.reason.exit_status(), 137);
         assert_eq!(stop.limit.unwrap().raise_with, "--memory");
+    }
+
+    #[test]
+    fn the_list_is_closed_and_each_code_is_its_own() {
+        let codes: std::collections::BTreeSet<_> = StopReason::ALL.iter().map(|reason| reason.code()).collect();
+        assert_eq!(codes.len(), StopReason::ALL.len());
+        for row in crate::policy::LIMITS {
+            assert!(StopReason::ALL.contains(&StopReason::Limit(row.kind)), "{}", row.name);
+        }
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use host::policy::{Policy, Span};
-use host::{Buffer, Host, Invocation, Outcome, Sink, Stdin, StopReason, Tenant, Value};
+use host::{Buffer, Host, Invocation, Outcome, Sink, State, Stdin, StopReason, Tenant, Value};
+use wasmtime::StoreContextMut;
 
 use crate::support::{check_schema, guest, probe};
 
@@ -32,7 +33,7 @@ async fn streams_are_bytes_in_and_bytes_out() {
 }
 
 #[tokio::test]
-async fn dropping_the_caller_of_a_call_is_not_needed_to_cancel_it() {
+async fn a_future_of_the_callers_choice_cancels_a_call() {
     let host: Host = Host::new().unwrap();
     let tenant = tenant("limits = { wall = '1h', cpu = '1h' }");
     for name in ["spin", "sleep-forever"] {
@@ -114,4 +115,63 @@ async fn a_deadline_that_no_clock_can_say_never_comes() {
     let component = load(&host, "exit", &tenant).await;
     let ended = host.invoke(Invocation::command(&component, &tenant)).await;
     assert!(!ended.receipt.stop.reason.starts_with("limit"), "{:?}", ended.receipt.stop);
+}
+
+/// A program that calls one host function of the embedder's and nothing else.
+const CALLS_EMBEDDER: &str = r#"(component
+    (import "test:embedder/calls" (instance $calls (export "call" (func))))
+    (core func $call (canon lower (func $calls "call")))
+    (core module $m (import "c" "call" (func $call)) (func (export "run") (result i32) (call $call) (i32.const 0)))
+    (core instance $i (instantiate $m (with "c" (instance (export "call" (func $call))))))
+    (func $run (result (result)) (canon lift (core func $i "run")))
+    (instance $command (export "run" (func $run)))
+    (export "wasi:cli/run@0.2.0" (instance $command)))"#;
+
+fn embedder(call: impl Fn() + Send + Sync + Clone + 'static) -> Host {
+    let link = move |linker: &mut wasmtime::component::Linker<State>| {
+        let call = call.clone();
+        linker.instance("test:embedder/calls")?.func_wrap("call", move |_: StoreContextMut<'_, State>, (): ()| {
+            call();
+            Ok(())
+        })
+    };
+    Host::builder().link(link).build().unwrap()
+}
+
+#[tokio::test]
+async fn a_panic_of_the_host_is_a_host_fault_and_the_next_call_goes_on() {
+    let first = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let host = embedder(move || {
+        assert!(!first.swap(false, std::sync::atomic::Ordering::SeqCst), "a bug of the embedder's");
+    });
+    let tenant = tenant("");
+    let component = host.load(CALLS_EMBEDDER.into(), tenant.policy()).await.unwrap();
+    let ended = host.invoke(Invocation::command(&component, &tenant)).await;
+    assert_eq!((ended.receipt.stop.reason.as_str(), ended.receipt.stop.exit_status), ("host-fault", 125));
+    assert!(ended.receipt.stop.message.unwrap().contains("a bug of the embedder's"));
+    let ended = host.invoke(Invocation::command(&component, &tenant)).await;
+    assert_eq!(ended.receipt.stop.reason, "returned");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_host_call_that_never_comes_back_is_given_up() {
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Arc::new(std::sync::Mutex::new(wait));
+    let host = embedder(move || drop(wait.lock().unwrap().recv()));
+    let tenant = tenant("limits.wall = '50ms'");
+    let component = host.load(CALLS_EMBEDDER.into(), tenant.policy()).await.unwrap();
+    let ended = host.invoke(Invocation::command(&component, &tenant)).await;
+    assert_eq!(ended.receipt.stop.reason, "limit.wall");
+    check_schema(&serde_json::to_value(&ended.receipt).unwrap());
+    drop(release);
+}
+
+#[test]
+fn the_documentation_lists_every_stop_reason_with_its_status() {
+    let page = std::fs::read_to_string(crate::support::root().join("docs/stop-reasons.md")).unwrap();
+    for reason in StopReason::ALL {
+        let row = page.lines().find(|line| line.starts_with('|') && line.contains(&format!("`{reason}`")));
+        let row = row.unwrap_or_else(|| panic!("`{reason}` has no row in docs/stop-reasons.md"));
+        assert!(row.contains(&reason.exit_status().to_string()), "{row}");
+    }
 }
