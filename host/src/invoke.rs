@@ -8,21 +8,20 @@ mod calls;
 mod context;
 mod guest;
 mod record;
+mod watch;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
 use wasmtime::Store;
 use wasmtime::component::{Instance, Val};
 
 use self::guest::{Guest, Report, Verdict};
 use self::record::Record;
+use self::watch::{Pumps, Watch};
 use crate::bindings::{Failure, Input, Output};
 use crate::call::FunctionCall;
 use crate::component::{Component, World};
@@ -32,9 +31,9 @@ use crate::outcome::{Outcome, Refusal, Stop, StopReason};
 use crate::policy::{LimitKind, Policy};
 use crate::quota::Quota;
 use crate::receipt::Receipt;
-use crate::scheduler::{Clock, GRACE};
+use crate::scheduler::Clock;
 use crate::state::State;
-use crate::stdio::{self, Channel, Pipe, Sink};
+use crate::stdio::{self, Channel, Sink};
 use crate::tenant::Tenant;
 
 /// One call that is to be made.
@@ -117,6 +116,18 @@ impl<E: Send + 'static> Invocation<E> {
         self
     }
 
+    /// The record of an invocation that never came to run.
+    fn refused<R>(&self, stop: Stop) -> Ended<R> {
+        let policy = self.tenant.policy();
+        let quota = Quota::new(&policy.limits);
+        if let Call::Job(input) = &self.call {
+            quota.input_bytes.store(input.body.len() as u64, Relaxed);
+        }
+        let record = Record::new(self.tenant.id().as_str(), policy).of(&self.component);
+        let receipt = record.receipt(Some(&stop), &Report::default(), &quota);
+        Ended { outcome: Outcome::Stopped(stop), receipt }
+    }
+
     /// Where standard output goes, if the policy grants it.
     #[must_use]
     pub fn stdout(mut self, sink: Sink) -> Self {
@@ -185,40 +196,35 @@ impl<R> Ended<R> {
 
 impl<E: Send + 'static> Host<E> {
     /// Makes the call and says how it ended. Must be awaited inside a tokio runtime with time enabled, which is where
-    /// the deadline is held.
+    /// the deadline is held. Dropping the future stops the guest.
     ///
-    /// An [`Invocation::custom`] has no call of its own: it ends as `refused.call` here.
+    /// A call that doesn't fit the component's world, and an [`Invocation::custom`], which has no call of its own, end as
+    /// `refused.world` before anything of the guest runs.
     pub async fn invoke(&self, mut invocation: Invocation<E>) -> Ended {
         let call = std::mem::replace(&mut invocation.call, Call::Custom);
-        let world = invocation.component.facts().world;
-        let refuse = |why, message: String, hint: &str| Err(Stop::refused(why, message, hint));
-        match call {
-            Call::Job(input) if world == World::Sandbox => {
+        match (call, invocation.component.facts().world) {
+            (Call::Job(input), World::Sandbox) => {
                 let held = input.body.len() as u64;
-                let name = "sandbox:host/job#run".to_owned();
-                self.run(invocation, name, held, move |store, instance| Box::pin(calls::job(store, instance, input)))
-                    .await
+                let call = guest::call(move |store, instance| Box::pin(calls::job(store, instance, input)));
+                self.run(invocation, "sandbox:host/job#run".to_owned(), held, call).await
             }
-            Call::Command if world == World::Command => {
-                let name = "wasi:cli/run#run".to_owned();
-                self.run(invocation, name, 0, |store, instance| Box::pin(calls::command(store, instance))).await
+            (Call::Command, World::Command) => {
+                let call = guest::call(|store, instance| Box::pin(calls::command(store, instance)));
+                self.run(invocation, "wasi:cli/run#run".to_owned(), 0, call).await
             }
-            Call::Function(call) => {
-                let name = call.path();
-                self.run(invocation, name, 0, move |store, instance| Box::pin(calls::function(store, instance, call)))
-                    .await
+            (Call::Function(function), _) => {
+                let name = function.path();
+                let call = guest::call(move |store, instance| Box::pin(calls::function(store, instance, function)));
+                self.run(invocation, name, 0, call).await
             }
-            call => {
-                let (message, hint) = match call {
-                    Call::Job(_) => ("the component exports no `sandbox:host/job`", "call it as what it is"),
-                    Call::Command => ("the component exports no `wasi:cli/run`", "call it as what it is"),
-                    _ => ("this invocation has no call of its own", "give `Host::invoke_with` a function to call"),
+            (call, _) => {
+                let message = match call {
+                    Call::Job(_) => "the component exports no `sandbox:host/job@0.1`",
+                    Call::Command => "the component exports no `wasi:cli/run@0.2`",
+                    _ => "this invocation has no call of its own",
                 };
-                let refusal = refuse(Refusal::World, message.to_owned(), hint);
-                self.run(invocation, String::new(), 0, move |_, _| {
-                    Box::pin(async move { refusal.map_err(wasmtime::Error::from) })
-                })
-                .await
+                let hint = "call it as the world that it has, or give `Host::invoke_with` a function to call";
+                invocation.refused(Stop::refused(Refusal::World, message, hint))
             }
         }
     }
@@ -247,84 +253,38 @@ impl<E: Send + 'static> Host<E> {
         R: Send + 'static,
         F: for<'a> FnOnce(&'a mut Store<State<E>>, Instance) -> guest::CallFuture<'a, R> + Send + 'static,
     {
+        let quota = Arc::new(Quota::new(&invocation.tenant.policy().limits));
+        if let Err(stop) = admit(&invocation.component, invocation.tenant.policy(), held, &quota) {
+            return invocation.refused(stop);
+        }
         let Invocation { component, tenant, stdin, stdout, stderr, extension, mut cancel, .. } = invocation;
         let policy = tenant.policy();
-        let record = Record::new(tenant.id().as_str(), policy).of(&component).calling(name);
-        let quota = Arc::new(Quota::new(&policy.limits));
+        let record = Record::new(tenant.id().as_str(), policy).of(&component);
         let never = |stop: Stop| {
             let receipt = record.receipt(Some(&stop), &Report::default(), &quota);
             Ended { outcome: Outcome::Stopped(stop), receipt }
         };
-        if let Err(stop) = admit(&component, policy, held, &quota) {
-            return never(stop);
-        }
-        let grants = &policy.grants;
-        let stdio = grants.stdio.unwrap_or_default();
+        let granted = policy.grants.stdio.unwrap_or_default();
         let connect = |granted: bool, sink: Sink| if granted { sink } else { Sink::Discard };
-        let stdout = connect(stdio.stdout, stdout);
-        let stderr = connect(stdio.stderr, stderr);
+        let (stdout, stderr) = (connect(granted.stdout, stdout), connect(granted.stderr, stderr));
         let (out, out_pipe) = stdio::Output::new(&stdout, Channel::Stdout, Arc::clone(&quota));
         let (err, err_pipe) = stdio::Output::new(&stderr, Channel::Stderr, Arc::clone(&quota));
-        let stdin = if stdio.stdin { stdin } else { Stdin::Empty };
+        let stdin = if granted.stdin { stdin } else { Stdin::Empty };
         let clock = Arc::new(Clock::start(&policy.limits));
         let wasi = match context::wasi(policy, stdin, out, err, &component) {
             Ok(wasi) => wasi,
             Err(stop) => return never(stop),
         };
-
-        let mut pumps = JoinSet::new();
-        let pipes = [out_pipe, err_pipe];
-        for (pipe, sink) in pipes.iter().zip([stdout, stderr]) {
-            pump(&mut pumps, pipe.as_ref(), &sink);
-        }
         let guest = Guest::new(&component, &tenant, Arc::clone(&quota), Arc::clone(&clock), wasi, extension);
-        let mut task = match self.guests() {
+        let task = match self.guests() {
             Ok(guests) => guests.spawn(guest.run(call)),
             Err(stop) => return never(stop),
         };
-
-        // A deadline that no clock can say never comes; any other is reached in this runtime, whatever the guest does.
-        let deadline = clock.deadline().map(Instant::from_std);
-        let far = Instant::now() + Duration::from_secs(86_400 * 365);
-        let mut give_up = far;
-        let mut asked = false;
-        let (ending, mut report) = loop {
-            tokio::select! {
-                joined = &mut task => break match joined {
-                    Ok((ending, report)) => (ending, report),
-                    Err(error) => {
-                        let message = format!("the guest's task ended: {}", describe(error));
-                        (Err(Stop::host_fault(message)), Report::default())
-                    }
-                },
-                () = sleep_until(deadline.unwrap_or(far)), if !asked => {
-                    clock.stop(clock.wall_stop());
-                    (asked, give_up) = (true, Instant::now() + GRACE);
-                }
-                () = &mut cancel, if !asked => {
-                    clock.stop(cancelled());
-                    (asked, give_up) = (true, Instant::now() + GRACE);
-                }
-                () = sleep_until(give_up), if asked => {
-                    // The host call that it is in doesn't come back; what it holds is freed when it does.
-                    task.abort();
-                    let report = Report { cpu_ns: clock.cpu_ns(), ..Report::default() };
-                    break (Err(clock.check().err().unwrap_or_else(|| clock.wall_stop())), report);
-                }
-            }
-        };
-        report.wall_ns = clock.wall_ns();
-
-        // What the guest wrote is written out, for as long as the deadline lets it wait for a slow reader.
-        for pipe in pipes.iter().flatten() {
-            pipe.close();
-        }
-        let patience = deadline.unwrap_or(far).max(Instant::now() + GRACE);
-        let drained = tokio::select! {
-            () = async { while pumps.join_next().await.is_some() {} } => Ok(()),
-            () = sleep_until(patience) => Err(clock.wall_stop()),
-            () = &mut cancel, if !asked => Err(cancelled()),
-        };
+        let record = record.calling(name);
+        let watch = Watch { clock: Arc::clone(&clock) };
+        let pumps = Pumps::start([(out_pipe, stdout), (err_pipe, stderr)]);
+        let (ending, report) = watch.until_it_ends(task, &mut cancel).await;
+        let drained = watch.until_written(pumps, &mut cancel).await;
         let outcome = match (ending, drained) {
             (Ok(Verdict::Returned(_)), Err(stop)) | (Err(stop), _) => stopped(stop),
             (Ok(Verdict::Returned(value)), Ok(())) => Outcome::Returned(value),
@@ -343,19 +303,6 @@ fn stopped<R>(stop: Stop) -> Outcome<R> {
     }
 }
 
-fn cancelled() -> Stop {
-    Stop::new(StopReason::Cancelled, "the caller cancelled the run")
-}
-
-fn describe(error: tokio::task::JoinError) -> String {
-    if !error.is_panic() {
-        return "it was aborted".to_owned();
-    }
-    let panic = error.into_panic();
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    format!("it panicked: {}", text.unwrap_or("without a message"))
-}
-
 /// Checks what can be checked before anything is made, and reserves what the host holds for the guest.
 fn admit<E>(component: &Component<E>, policy: &Policy, held: u64, quota: &Quota) -> Result<(), Stop> {
     if component.inner.key != EngineKey::of(&policy.limits) {
@@ -371,13 +318,4 @@ fn admit<E>(component: &Component<E>, policy: &Policy, held: u64, quota: &Quota)
         return Err(Stop::limit(LimitKind::Memory, policy.limits.memory.0, 0, Some(held)));
     }
     Ok(())
-}
-
-fn pump(pumps: &mut JoinSet<()>, pipe: Option<&Arc<Pipe>>, sink: &Sink) {
-    let Some(pipe) = pipe.map(Arc::clone) else { return };
-    let to_stderr = matches!(sink, Sink::Stderr);
-    pumps.spawn(async move {
-        // A writer that fails is the guest's to notice, as the end of its stream.
-        let _ = if to_stderr { pipe.pump(tokio::io::stderr()).await } else { pipe.pump(tokio::io::stdout()).await };
-    });
 }

@@ -111,6 +111,11 @@ impl Clock {
         self.stopped.notify_one();
     }
 
+    /// Whether somebody asked for a stop.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.get().is_some()
+    }
+
     /// Waits until somebody asked for a stop.
     pub(crate) async fn stopped(&self) -> Stop {
         loop {

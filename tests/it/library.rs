@@ -50,6 +50,35 @@ async fn a_future_of_the_callers_choice_cancels_a_call() {
     }
 }
 
+/// Says when the store that it is in is gone.
+#[derive(Default)]
+struct Tattle(Option<tokio::sync::oneshot::Sender<()>>);
+
+impl Drop for Tattle {
+    fn drop(&mut self) {
+        self.0.take().map(|sender| sender.send(()));
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_takes_its_guest_along() {
+    let host: Host<Tattle> = Host::<Tattle>::builder().build().unwrap();
+    let tenant = tenant("limits = { wall = '1h', cpu = '1h' }");
+    for name in ["spin", "sleep-forever"] {
+        let component = host.load(std::fs::read(probe(name)).unwrap(), tenant.policy()).await.unwrap();
+        let (sender, gone) = tokio::sync::oneshot::channel();
+        let invocation = Invocation::custom(&component, &tenant, Tattle(Some(sender)));
+        let call = host.invoke_with(invocation, "wasi:cli/run#run", |store, instance| {
+            Box::pin(async move {
+                let command = wasmtime_wasi::p2::bindings::Command::new(&mut *store, &instance)?;
+                command.wasi_cli_run().call_run(&mut *store).await
+            })
+        });
+        assert!(tokio::time::timeout(Duration::from_millis(50), call).await.is_err(), "{name} runs for ever");
+        tokio::time::timeout(Duration::from_secs(30), gone).await.expect("its store is dropped").unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_component_runs_only_under_policies_that_it_was_compiled_for() {
     let host: Host = Host::new().unwrap();
@@ -157,7 +186,10 @@ async fn a_panic_of_the_host_is_a_host_fault_and_the_next_call_goes_on() {
 async fn a_host_call_that_never_comes_back_is_given_up() {
     let (release, wait) = std::sync::mpsc::channel::<()>();
     let wait = std::sync::Arc::new(std::sync::Mutex::new(wait));
-    let host = embedder(move || drop(wait.lock().unwrap().recv()));
+    let host = embedder(move || {
+        // The other end hangs up when the test is over.
+        let _ = wait.lock().unwrap().recv();
+    });
     let tenant = tenant("limits.wall = '50ms'");
     let component = host.load(CALLS_EMBEDDER.into(), tenant.policy()).await.unwrap();
     let ended = host.invoke(Invocation::command(&component, &tenant)).await;

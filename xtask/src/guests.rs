@@ -244,7 +244,9 @@ fn build(
         let ending = match result.and_then(|made| Ok((made.inspect(guest)?, made))) {
             Ok((facts, made)) => {
                 let changed = manifest.store(&shop.out(), guest, facts, &made, seconds)?;
-                term::say(format_args!("{} {} in {seconds:.1} s", if changed { "built" } else { "same" }, guest.id()));
+                if changed {
+                    term::say(format_args!("built {} in {seconds:.1} s", guest.id()));
+                }
                 if changed { Ending::Built } else { Ending::Fresh }
             }
             Err(error) => match error.downcast_ref::<Unavailable>() {

@@ -21,9 +21,9 @@ type Kind = (typeof KINDS)[number];
  */
 export const job = {
   run({ body, contentType }: Input): Output {
-    const mask = get("mask");
-    const masked = new Set(mask === undefined ? KINDS : parseMask(mask));
-    const redactor = new Redactor(masked, get("replacement") ?? "[{kind}]");
+    // Where the types say undefined for `none`, QuickJS has null. `??` takes both.
+    const masked = parseMask(get("mask") ?? KINDS.join(","));
+    const redactor = new Redactor(new Set(masked), get("replacement") ?? "[{kind}]");
     const output = redactor.redact(body);
     log("info", "redact", redactor.counts());
     return { body: output, contentType, attributes: [] };

@@ -32,6 +32,12 @@ impl Made {
         Self { bytes, tools }
     }
 
+    /// Adds the language and the tools to the component itself.
+    pub(super) fn labelled(mut self, language: &str) -> Result<Self> {
+        self.bytes = label(&self.bytes, language, &self.tools)?;
+        Ok(self)
+    }
+
     /// Reads what was made, and refuses what breaks its world's promise: a guest of `sandbox-pure` has no WASI.
     pub(super) fn inspect(&self, guest: &Guest) -> Result<Facts> {
         let facts = facts(&self.bytes)?;
@@ -100,6 +106,16 @@ pub(super) fn without_debug_information(module: &[u8]) -> Result<Vec<u8>> {
         }
     }
     Ok(bytes)
+}
+
+/// Writes into a component which language it was written in and which tools made it, where these don't do so themselves.
+pub(super) fn label(bytes: &[u8], language: &str, tools: &[(String, String)]) -> Result<Vec<u8>> {
+    let mut producers = wasm_metadata::Producers::empty();
+    producers.add("language", language, "");
+    for (name, version) in tools {
+        producers.add("processed-by", name, version);
+    }
+    producers.add_to_wasm(bytes).context("failed to write the producers of the component")
 }
 
 /// Our WIT, and the id of one of its worlds.

@@ -28,7 +28,7 @@ replace go.bytecodealliance.org/pkg => ./pkg
 ";
 
 pub(super) fn build(shop: &Workshop, guest: &Guest) -> Result<Made> {
-    let module = bindings::generate(shop, guest, wit_bindgen_go::Opts::default().build())?;
+    let module = bindings::generate(shop, guest, wit_bindgen_go::Opts { quiet: true, ..Default::default() }.build())?;
     copy(&runtime_package(shop)?, &module.join("pkg"))?;
     copy(&guest.folder, &module)?;
     manifest::write(&module.join("go.mod"), MODULE.as_bytes())?;

@@ -23,7 +23,7 @@ pub(super) fn build_starlingmonkey(shop: &Workshop, guest: &Guest) -> Result<Mad
 
 pub(super) fn build_quickjs(shop: &Workshop, guest: &Guest) -> Result<Made> {
     let bytes = componentize(shop, guest, &format!("{}.js", guest.name), &QUICKJS)?;
-    made(shop, bytes, &["componentize-qjs"])
+    made(shop, bytes, &["componentize-qjs"])?.labelled("JavaScript")
 }
 
 /// Without WASI, and without the asynchronous calling convention, which a host needs a costlier engine for.

@@ -26,5 +26,5 @@ pub(super) fn build(shop: &Workshop, guest: &Guest) -> Result<Made> {
     command.args(["--world", &guest.world, "componentize", "--stub-wasi", "app", "--python-path"]);
     run(command.arg(shop.relative(&guest.folder)).arg("--output").arg(&output), PYTHON)?;
     let version = &shop.tools.pins.wheel("componentize-py")?.version;
-    Ok(Made::new(read(&output)?, &[("componentize-py", version)]))
+    Made::new(read(&output)?, &[("componentize-py", version)]).labelled("Python")
 }

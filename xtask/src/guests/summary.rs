@@ -1,5 +1,6 @@
 //! The table at the end, and the list that builds nothing.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Result, bail};
@@ -50,7 +51,7 @@ pub(super) fn print(rows: &[Row], manifest: &Manifest, require_all: bool) -> Res
             _ => String::new(),
         };
         let seconds = if row.seconds < 0.05 { String::new() } else { format!("{:.1} s", row.seconds) };
-        println!("{}", format!("{:width$}  {word:<11} {seconds:>8}  {detail}", row.id).trim_end());
+        say(&format!("{:width$}  {word:<11} {seconds:>8}  {detail}", row.id));
     }
     let failed = rows.iter().filter(|row| row.ending == Ending::Failed).count();
     let missing = rows.iter().filter(|row| matches!(row.ending, Ending::Unavailable(_))).count();
@@ -72,9 +73,14 @@ pub(super) fn list(guests: &[Guest], manifest: &Manifest, out: &Path) -> Result<
             (false, Some(_)) => "stale",
             (false, None) => "not built",
         };
-        println!("{:width$}  {state:<9}  {}", guest.id(), guest.world);
+        say(&format!("{:width$}  {state:<9}  {}", guest.id(), guest.world));
     }
     Ok(())
+}
+
+/// Prints a line. Where nobody reads it any more, as behind `| head`, that is no error.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{}", line.trim_end());
 }
 
 fn size(bytes: u64) -> String {

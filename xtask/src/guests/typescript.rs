@@ -33,5 +33,5 @@ pub(super) fn build(shop: &Workshop, guest: &Guest) -> Result<Made> {
     run(tool(shop, "tsc")?.arg("--project").arg(&file), NODE)?;
 
     let bytes = componentize(shop, guest, &format!("{}.ts", guest.name), &QUICKJS)?;
-    made(shop, bytes, &["componentize-qjs", "typescript"])
+    made(shop, bytes, &["componentize-qjs", "typescript"])?.labelled("TypeScript")
 }

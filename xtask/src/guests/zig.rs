@@ -19,6 +19,10 @@ pub(super) const RECIPE: &str = concat!(include_str!("zig.rs"), include_str!("c.
 /// WASI preview 1, for which zig has a C library. What of it is left in a guest, the stub adapter answers.
 pub(super) const TARGET: [&str; 2] = ["-target", "wasm32-wasi"];
 
+/// The stack in bytes, in the place of zig's 16 MiB, which every instance would start with. It lies below everything else
+/// in memory, so that running out of it is a trap.
+pub(super) const STACK: &str = "262144";
+
 /// zig is fetched, so this is for a folder that somebody took files out of.
 pub(super) const REMEDY: &str = "remove the folder target/toolchains and run again";
 
@@ -38,11 +42,12 @@ pub(super) fn build(shop: &Workshop, guest: &Guest) -> Result<Made> {
     let mut zig = command(shop, "build-exe")?;
     // A module without a main function. With `-fno-strip` the functions keep their names; what else it keeps goes later.
     zig.args(TARGET).args(["-mexec-model=reactor", "-fno-entry", "-fno-strip", "-O", "ReleaseSmall", "-lc"]);
+    zig.args(["--stack", STACK]);
     zig.args(objects).arg(compiler.component_type()?).args(["--dep", "bindings"]);
     zig.arg(format!("-Mroot={}", shop.relative(&guest.folder.join("main.zig")).display()));
     zig.arg(format!("-Mbindings={}", shop.relative(&module).display()));
     run(zig.arg(format!("-femit-bin={}", output.display())), REMEDY)?;
-    encode(shop, &output, "wit-bindgen-c")
+    encode(shop, &output, "wit-bindgen-c")?.labelled("Zig")
 }
 
 /// zig with its caches inside `target`. It runs in the root of the repository, so that the errors that it shows have

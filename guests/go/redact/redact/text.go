@@ -28,9 +28,9 @@ func (t text) hasWord(position int, word string) bool {
 	if position < 0 || end > len(t) {
 		return false
 	}
-	found := t[position:end]
-	// EqualFold knows letters outside ASCII that are the same as some inside, and they are longer than one byte.
-	return bytes.EqualFold(found, []byte(word))
+	// EqualFold takes some letters outside ASCII for the same as some inside. They are longer than one byte, so what is as
+	// long as the word has none of them.
+	return bytes.EqualFold(t[position:end], []byte(word))
 }
 
 // The functions of package unicode are for characters; these are for bytes, and know ASCII only.

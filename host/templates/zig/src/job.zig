@@ -8,6 +8,9 @@ const bindings = @import("bindings");
 /// What is allocated goes to the generated code or lives as long as the instance, which is for one call.
 const allocator = std.heap.c_allocator;
 
+/// A world without WASI has nothing to print a panic's message with: a trap says as much, with a stack.
+pub const panic = std.debug.no_panic;
+
 /// The generated code calls it. It returns whether there is an output.
 export fn exports_sandbox_host_job_run(
     input: *bindings.exports_sandbox_host_job_input_t,
