@@ -3,6 +3,7 @@
 mod files;
 mod flags;
 mod inspect;
+mod new;
 mod report;
 mod run;
 
@@ -20,6 +21,7 @@ struct Arguments {
 enum Command {
     Run(Box<run::Run>),
     Inspect(inspect::Inspect),
+    New(new::New),
 }
 
 /// Exit status for arguments that make no sense, as everywhere.
@@ -47,6 +49,7 @@ pub(crate) fn main() -> u8 {
         match arguments.command {
             Command::Run(run) => run.run().await,
             Command::Inspect(inspect) => inspect.run(),
+            Command::New(new) => new.run(),
         }
     });
     runtime.shutdown_background();

@@ -10,6 +10,7 @@ mod cargo;
 mod ci;
 mod demo;
 mod guests;
+mod guests_report;
 mod one_build;
 mod repo;
 mod steps;
@@ -34,6 +35,7 @@ enum Command {
     BuildGuests(guests::BuildGuests),
     Ci(ci::Ci),
     Demo(demo::Demo),
+    GuestsReport(guests_report::GuestsReport),
     Test(test::Test),
     Tidy(tidy::Tidy),
     Wit(wit::Wit),
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Command::BuildGuests(command) => command.run(),
         Command::Ci(command) => command.run(),
         Command::Demo(command) => command.run(),
+        Command::GuestsReport(command) => command.run(),
         Command::Test(command) => command.run(),
         Command::Tidy(command) => command.run(),
         Command::Wit(command) => command.run(),
