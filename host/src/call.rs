@@ -11,6 +11,7 @@ use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, Type, Val};
 
 use crate::outcome::{Refusal, Stop};
+use crate::text::escape;
 
 /// Brackets that a call's text may nest.
 const MAX_DEPTH: usize = 64;
@@ -133,7 +134,7 @@ fn functions(component: &Component, engine: &Engine) -> Vec<Function> {
 
 fn find(path: &str, functions: Vec<Function>) -> Result<Function, Stop> {
     let names = |functions: &[Function]| {
-        let shown: Vec<String> = functions.iter().take(20).map(|f| format!("`{}`", f.path())).collect();
+        let shown: Vec<String> = functions.iter().take(20).map(|f| format!("`{}`", escape(&f.path()))).collect();
         let more = functions.len().saturating_sub(shown.len());
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         format!("{}{more}", shown.join(", "))
@@ -147,7 +148,7 @@ fn find(path: &str, functions: Vec<Function>) -> Result<Function, Stop> {
     match meant.len() {
         0 => Err(Stop::refused(
             Refusal::Call,
-            format!("the component exports no function `{path}`"),
+            format!("the component exports no function `{}`", escape(path)),
             format!("it exports {all}"),
         )),
         1 => Ok(meant.remove(0)),
@@ -183,7 +184,7 @@ fn bounded(text: &str) -> Result<(), Stop> {
 
 /// The parser's positions count from the `f` that stands in for the function's name.
 fn at(message: &str) -> String {
-    message.lines().next().unwrap_or_default().to_owned()
+    escape(message.lines().next().unwrap_or_default())
 }
 
 /// What of a type has no text form.

@@ -2,8 +2,9 @@
 //!
 //! Concurrency support is off: Preview 2 and typed worlds don't use it, it costs three times as much per call, and
 //! most of this year's advisories on components are in it. Proposals that no supported toolchain emits are off, since
-//! each is more code that hostile bytes can reach: 64-bit and multiple memories, shared memory, relaxed SIMD and
-//! garbage collection. Guard pages and signals stand at the engine's defaults. The pooling allocator and the cache are
+//! each is more code that hostile bytes can reach: 64-bit memories, shared memory, relaxed SIMD and garbage collection.
+//! Multiple memories stay on: the engine's own adapters between components within a component need them, and it panics
+//! where they are off. Guard pages and signals stand at the engine's defaults. The pooling allocator and the cache are
 //! deliberately absent here.
 
 use wasmtime::{Config, Engine, OptLevel};
@@ -45,7 +46,6 @@ impl EngineKey {
             .async_stack_zeroing(true)
             .gc_support(false)
             .wasm_memory64(false)
-            .wasm_multi_memory(false)
             .wasm_threads(false)
             .wasm_relaxed_simd(false);
         let engine = Engine::new(&config)?;

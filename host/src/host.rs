@@ -10,14 +10,17 @@ use std::time::Instant;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use wasmtime::Engine;
-use wasmtime::component::Linker;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{InstancePre, Linker};
 
-use crate::component::{Component, Inner, LoadTimings, Parsed};
+use crate::bindings::{Failure, Input, Output};
+use crate::component::{Component, Inner, LoadTimings, Parsed, World};
 use crate::engine::EngineKey;
 use crate::linker;
-use crate::outcome::{Refusal, Stop, StopReason};
+use crate::outcome::{Refusal, Stop};
 use crate::policy::{LimitKind, Policy};
 use crate::state::State;
+use crate::text::escape;
 
 /// Runs components. `E` is the embedder's own type in each invocation's store.
 pub struct Host<E: Send + 'static = ()> {
@@ -41,6 +44,10 @@ pub struct HostError {
     what: &'static str,
     cause: String,
 }
+
+/// Engines that are kept for the next component: one for each pair of stack size and metering. Past that all are let
+/// go, so that tenants who choose their own stack can't pile them up; components keep the one that they need.
+const MAX_ENGINES: usize = 16;
 
 type LinkFn<E> = dyn Fn(&mut Linker<State<E>>) -> wasmtime::Result<()> + Send + Sync;
 
@@ -109,6 +116,9 @@ impl<E: Send + 'static> Host<E> {
             Ok(Prepared { engine, linker: Arc::new(linker) })
         };
         let prepared = make().map_err(|error| Stop::host_fault(format!("failed to set up the engine: {error:#}")))?;
+        if engines.len() >= MAX_ENGINES {
+            engines.clear();
+        }
         engines.insert(key, prepared.clone());
         Ok(prepared)
     }
@@ -187,8 +197,34 @@ fn load<E: Send + 'static>(
         let message = format!("an import doesn't match what the host offers: {}", one_line(&error));
         Stop::refused(Refusal::Import, message, OFFERED)
     })?;
+    fits(facts.world, &pre)?;
     let timings = LoadTimings { load: took, compile, link: began.elapsed() };
     Ok(Component { inner: Arc::new(Inner { facts, pre, key, timings }) })
+}
+
+/// Whether the export that makes a component one of a world has that world's type, before anything of it runs.
+fn fits<E: 'static>(world: World, pre: &InstancePre<State<E>>) -> Result<(), Stop> {
+    let (component, engine) = (pre.component().component_type(), pre.engine());
+    let Some((name, export)) = component.exports(engine).find(|(name, _)| world.is_told_by(name)) else {
+        return Ok(());
+    };
+    let run = match export.ty {
+        ComponentItem::ComponentInstance(instance) => instance.get_export(engine, "run").map(|export| export.ty),
+        _ => None,
+    };
+    let types = component.instance_type();
+    let checked = match (world, run) {
+        (World::Http | World::Custom, _) => Ok(()),
+        (World::Sandbox, Some(ComponentItem::ComponentFunc(run))) => {
+            run.typecheck::<(Input,), (Result<Output, Failure>,)>(&types)
+        }
+        (World::Command, Some(ComponentItem::ComponentFunc(run))) => run.typecheck::<(), (Result<(), ()>,)>(&types),
+        _ => Err(wasmtime::format_err!("it has no function `run`")),
+    };
+    checked.map_err(|error| {
+        let message = format!("the export `{name}` has another type than the contract: {}", one_line(&error));
+        Stop::refused(Refusal::World, message, "build the guest against the WIT of that version")
+    })
 }
 
 const OFFERED: &str = "the host offers `sandbox:host@0.1.0`, `wasi:cli`, `wasi:clocks`, `wasi:filesystem`, `wasi:io`, \
@@ -196,15 +232,16 @@ const OFFERED: &str = "the host offers `sandbox:host@0.1.0`, `wasi:cli`, `wasi:c
 
 /// Refuses imports that the host doesn't offer, all of them at once.
 fn missing(imports: &[String]) -> Result<(), Stop> {
-    let missing: Vec<&str> = imports.iter().map(String::as_str).filter(|name| !linker::offers(name)).collect();
+    let missing = imports.iter().filter(|name| !linker::offers(name)).map(|name| escape(name));
+    let missing: Vec<String> = missing.collect();
     if missing.is_empty() {
         return Ok(());
     }
     let message = format!("the component imports `{}`, which the host doesn't offer", missing.join("`, `"));
-    Err(Stop { hint: Some(OFFERED.to_owned()), ..Stop::new(StopReason::Refused(Refusal::Import), message) })
+    Err(Stop::refused(Refusal::Import, message, OFFERED))
 }
 
 fn one_line(error: &wasmtime::Error) -> String {
-    let causes: Vec<String> = error.chain().map(|cause| cause.to_string().replace('\n', " ")).collect();
+    let causes: Vec<String> = error.chain().map(|cause| escape(&cause.to_string().replace('\n', " "))).collect();
     causes.join(": ")
 }

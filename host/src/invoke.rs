@@ -80,6 +80,9 @@ pub struct Ended<R = Value> {
     pub outcome: Outcome<R>,
     /// The record of it.
     pub receipt: Receipt,
+    /// Why some of what the guest wrote could not be written to the host's own streams. A reader that went away is no
+    /// error.
+    pub lost_output: Option<std::io::Error>,
 }
 
 enum Call {
@@ -125,7 +128,7 @@ impl<E: Send + 'static> Invocation<E> {
         }
         let record = Record::new(self.tenant.id().as_str(), policy).of(&self.component);
         let receipt = record.receipt(Some(&stop), &Report::default(), &quota);
-        Ended { outcome: Outcome::Stopped(stop), receipt }
+        Ended { outcome: Outcome::Stopped(stop), receipt, lost_output: None }
     }
 
     /// Where standard output goes, if the policy grants it.
@@ -186,11 +189,15 @@ impl Value {
 
 impl<R> Ended<R> {
     /// The record of something that never came to run: a file that couldn't be read, a component that was refused, a
-    /// policy that grants what isn't there.
-    pub fn refused(tenant: &str, policy: &Policy, stop: Stop) -> Self {
+    /// policy that grants what isn't there. The component is part of it where it was loaded.
+    pub fn refused<E>(tenant: &str, policy: &Policy, component: Option<&Component<E>>, stop: Stop) -> Self {
         let record = Record::new(tenant, policy);
+        let record = match component {
+            Some(component) => record.of(component),
+            None => record,
+        };
         let receipt = record.receipt(Some(&stop), &Report::default(), &Quota::new(&policy.limits));
-        Self { outcome: Outcome::Stopped(stop), receipt }
+        Self { outcome: Outcome::Stopped(stop), receipt, lost_output: None }
     }
 }
 
@@ -262,7 +269,7 @@ impl<E: Send + 'static> Host<E> {
         let record = Record::new(tenant.id().as_str(), policy).of(&component);
         let never = |stop: Stop| {
             let receipt = record.receipt(Some(&stop), &Report::default(), &quota);
-            Ended { outcome: Outcome::Stopped(stop), receipt }
+            Ended { outcome: Outcome::Stopped(stop), receipt, lost_output: None }
         };
         let granted = policy.grants.stdio.unwrap_or_default();
         let connect = |granted: bool, sink: Sink| if granted { sink } else { Sink::Discard };
@@ -285,13 +292,17 @@ impl<E: Send + 'static> Host<E> {
         let pumps = Pumps::start([(out_pipe, stdout), (err_pipe, stderr)]);
         let (ending, report) = watch.until_it_ends(task, &mut cancel).await;
         let drained = watch.until_written(pumps, &mut cancel).await;
+        let (drained, lost_output) = match drained {
+            Ok(lost) => (Ok(()), lost),
+            Err(stop) => (Err(stop), None),
+        };
         let outcome = match (ending, drained) {
             (Ok(Verdict::Returned(_)), Err(stop)) | (Err(stop), _) => stopped(stop),
             (Ok(Verdict::Returned(value)), Ok(())) => Outcome::Returned(value),
             (Ok(Verdict::Failed { value, stop }), _) => Outcome::Failed { value: Some(value), stop },
         };
         let receipt = record.receipt(outcome.stop(), &report, &quota);
-        Ended { outcome, receipt }
+        Ended { outcome, receipt, lost_output }
     }
 }
 
@@ -310,12 +321,13 @@ fn admit<E>(component: &Component<E>, policy: &Policy, held: u64, quota: &Quota)
         return Err(Stop::refused(Refusal::Policy, message, "load it again under this policy"));
     }
     quota.input_bytes.store(held, Relaxed);
-    let max = policy.limits.input.0;
+    // Input is held in the invocation's memory, so the smaller of the two is what it may have.
+    let max = policy.limits.input.0.min(policy.limits.memory.0);
     if held > max {
         return Err(Stop::limit(LimitKind::Input, max, 0, Some(held)));
     }
     if !quota.memory.try_grow(held) {
-        return Err(Stop::limit(LimitKind::Memory, policy.limits.memory.0, 0, Some(held)));
+        return Err(Stop::limit(LimitKind::Input, max, 0, Some(held)));
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::policy::LimitKind;
+use crate::text::escape_lines;
 
 /// How an invocation ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -231,7 +232,7 @@ impl StopReason {
 impl Stop {
     /// A stop with a message and nothing else.
     pub fn new(reason: StopReason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), hint: None, limit: None, trace: Vec::new() }
+        Self { reason, message: escape_lines(&message.into()), hint: None, limit: None, trace: Vec::new() }
     }
 
     /// A component that can't be run, with what to do about it.
@@ -261,7 +262,7 @@ impl Stop {
     /// Adds what to do about it.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(escape_lines(&hint.into()));
         self
     }
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 
 pub use self::file::{PolicyError, PolicyErrors};
-pub use self::grants::{DirAccess, DirGrant, Grants, OnDenial, StdioGrant};
+pub use self::grants::{DirAccess, DirGrant, Grants, OnDenied, StdioGrant};
 pub use self::limits::{LIMITS, LimitKind, LimitRow, Limits, Unit};
 pub use self::units::{Bytes, Span, UnitError};
 

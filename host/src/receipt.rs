@@ -29,7 +29,7 @@ pub struct Receipt {
     pub host: HostRecord,
     /// What ran, unless nothing could be read.
     pub component: Option<ComponentRecord>,
-    /// What was called, such as `wasi:cli/run@0.2.12#run`, unless it never came to a call.
+    /// What was called, such as `wasi:cli/run#run`, unless it never came to a call.
     pub call: Option<String>,
     /// The digest of grants and limits, `sha256:` and 64 hexadecimal digits.
     pub policy_digest: String,

@@ -16,7 +16,7 @@ use crate::capability::logging::LoggingView;
 use crate::capability::random::RandomView;
 use crate::capability::sockets::SocketsView;
 use crate::limiter::Limiter;
-use crate::policy::OnDenial;
+use crate::policy::OnDenied;
 use crate::quota::Quota;
 use crate::scheduler::Clock;
 
@@ -28,7 +28,7 @@ pub struct State<E = ()> {
     pub(crate) clock: Arc<Clock>,
     pub(crate) limiter: Limiter,
     pub(crate) config: Arc<BTreeMap<String, String>>,
-    pub(crate) on_denial: OnDenial,
+    pub(crate) on_denied: OnDenied,
     pub(crate) tenant: String,
     /// Calls of each interface, by its place in the linker's list.
     pub(crate) calls: Box<[u64]>,
@@ -71,7 +71,7 @@ impl<E> State<E> {
                 table: &mut self.table,
             },
             quota: &self.quota,
-            on_denial: self.on_denial,
+            on_denied: self.on_denied,
         }
     }
 
@@ -79,7 +79,7 @@ impl<E> State<E> {
         SocketsView {
             inner: wasmtime_wasi::sockets::WasiSocketsCtxView { ctx: self.wasi.sockets(), table: &mut self.table },
             quota: &self.quota,
-            on_denial: self.on_denial,
+            on_denied: self.on_denied,
         }
     }
 }

@@ -25,6 +25,23 @@ fn is_format(c: char) -> bool {
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// The text with every control character escaped but line feeds: the last net under a message that is made of several
+/// lines on purpose. Names that a guest chose go through [`escape`] before they become part of one.
+pub(crate) fn escape_lines(text: &str) -> String {
+    if !text.chars().any(|c| c != '\n' && (c.is_control() || is_format(c))) {
+        return text.to_owned();
+    }
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            // Writing to a string can't fail.
+            c if c != '\n' && (c.is_control() || is_format(c)) => drop(write!(safe, "\\u{{{:x}}}", u32::from(c))),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

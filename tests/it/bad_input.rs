@@ -118,7 +118,6 @@ fn an_interface_with_another_type_or_version_is_refused_with_the_difference() {
 #[test]
 fn what_switched_off_proposals_need_is_refused() {
     refused(b"(component (core module (memory i64 1)))", "refused.invalid", "memory64");
-    refused(b"(component (core module (memory 1) (memory 1)))", "refused.invalid", "memories");
     refused(b"(component (core module (memory 1 1 shared)))", "refused.invalid", "threads");
 }
 
@@ -199,4 +198,71 @@ fn a_full_disk_under_the_output_is_an_error() {
     let output =
         host().args(["run", "--invoke", "answer()"]).arg(guest("rust/values.wasm")).stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(74), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_full_disk_under_a_programs_output_is_an_error_even_if_the_program_ignores_it() {
+    if !std::path::Path::new("/dev/full").exists() {
+        return;
+    }
+    // It writes five bytes, ignores whether that went well, and returns.
+    let careless = "(module
+        (import \"wasi_snapshot_preview1\" \"fd_write\" (func $write (param i32 i32 i32 i32) (result i32)))
+        (memory (export \"memory\") 1)
+        (data (i32.const 16) \"hello\")
+        (func (export \"_start\")
+          (i32.store (i32.const 0) (i32.const 16))
+          (i32.store (i32.const 4) (i32.const 5))
+          (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))";
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(careless.as_bytes()).unwrap();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = host().arg("run").arg(file.path()).stdout(full).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(74), "{stderr}");
+    assert!(stderr.contains("failed to write the output"), "{stderr}");
+}
+
+#[test]
+fn a_name_that_a_guest_chose_can_neither_end_a_line_nor_drive_a_terminal() {
+    for text in [
+        r#"(component (import "\1b[31mX:y/z" (func)))"#,
+        r#"(component (import "a:b/c\0a d" (func)))"#,
+        r#"(module (import "e\1b[2J\0anv" "f\0ag" (func)) (func (export "_start")))"#,
+    ] {
+        let ran = Run::new("-").stdin(text).go();
+        assert!(ran.reason().starts_with("refused."), "{}", ran.stderr);
+        assert!(!ran.stderr.contains('\u{1b}'), "{:?}", ran.stderr);
+        assert_eq!(ran.stderr.lines().count(), 2, "{:?}", ran.stderr);
+        assert!(!ran.at("/stop/message").as_str().unwrap().contains(['\u{1b}', '\n']));
+    }
+}
+
+#[test]
+fn an_export_of_another_type_than_the_contract_is_refused_before_anything_runs() {
+    let text = |export: &str| {
+        format!(
+            "(component (core module $m (func (export \"run\") (unreachable)))
+               (core instance $i (instantiate $m))
+               (func $run (canon lift (core func $i \"run\")))
+               (instance $c (export \"run\" (func $run)))
+               (export \"{export}\" (instance $c)))"
+        )
+    };
+    for export in ["wasi:cli/run@0.2.0", "sandbox:host/job@0.1.0"] {
+        check(&Run::new("-").stdin(text(export)).go(), "refused.world", "has another type than the contract");
+    }
+}
+
+#[test]
+fn a_receipt_through_a_link_keeps_nothing_of_what_was_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+    fs::write(&file, "x".repeat(100_000)).unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    let status = host().args(["run", "--receipt"]).arg(&link).arg(probe("clock")).status().unwrap();
+    assert!(status.success());
+    let receipt = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    crate::support::check_schema(&receipt);
+    assert!(link.is_symlink());
 }

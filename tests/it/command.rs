@@ -102,3 +102,32 @@ fn the_digest_is_the_one_of_the_file() {
     let expected = format!("sha256:{}", sum.split_whitespace().next().unwrap());
     assert_eq!(ran.at("/component/digest").as_str(), Some(expected.as_str()));
 }
+
+/// Two components within one, with a string between them: the engine makes code of its own for that.
+#[test]
+fn a_component_that_is_composed_of_others_runs() {
+    let text = r#"(component
+        (component $inner
+          (core module $m
+            (memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+            (func (export "length") (param i32 i32) (result i32) (local.get 1)))
+          (core instance $i (instantiate $m))
+          (func (export "length") (param "text" string) (result u32)
+            (canon lift (core func $i "length") (memory $i "memory") (realloc (func $i "realloc")))))
+        (component $outer
+          (import "length" (func $length (param "text" string) (result u32)))
+          (core module $libc (memory (export "memory") 1) (data (i32.const 8) "four"))
+          (core instance $libc (instantiate $libc))
+          (core func $lowered (canon lower (func $length) (memory $libc "memory")))
+          (core module $m
+            (import "l" "length" (func $length (param i32 i32) (result i32)))
+            (func (export "measure") (result i32) (call $length (i32.const 8) (i32.const 4))))
+          (core instance $i (instantiate $m (with "l" (instance (export "length" (func $lowered))))))
+          (func (export "measure") (result u32) (canon lift (core func $i "measure"))))
+        (instance $inner (instantiate $inner))
+        (instance $outer (instantiate $outer (with "length" (func $inner "length"))))
+        (export "measure" (func $outer "measure")))"#;
+    let ran = Run::new("-").flag("--invoke", "measure()").stdin(text).go();
+    assert_eq!(ran.ended("returned", 0).text(), "4\n");
+}

@@ -24,6 +24,35 @@ fn the_command_line_prints_what_it_should() {
     assert!(wrong.is_empty(), "run with `BLESS=1` to accept:\n{}", wrong.join("\n"));
 }
 
+/// The commands in the README, in its order, print what it says. The one package that they make is made elsewhere.
+#[test]
+fn the_readme_says_what_its_commands_print() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut commands = 0;
+    for block in readme.split("```console\n").skip(1) {
+        let block = block.split("```").next().unwrap();
+        let mut command = None;
+        let mut expected = String::new();
+        for line in block.lines().chain(["$ end"]) {
+            let Some(next) = line.strip_prefix("$ ") else {
+                expected += &format!("{}\n", steady(line));
+                continue;
+            };
+            if let Some(command) = command.replace(next) {
+                let command = command.replace("target/debug/host", "host");
+                let command = command.replace("../hello", &folder.path().join("hello").display().to_string());
+                let seen = run(&command);
+                let seen = seen.rsplit_once("[exit status").unwrap().0;
+                assert_eq!(seen, expected, "README.md: `{command}`");
+                commands += 1;
+            }
+            expected.clear();
+        }
+    }
+    assert!(commands >= 10, "{commands}");
+}
+
 fn check(path: &Path, wrong: &mut Vec<String>) {
     let expected = std::fs::read_to_string(path).unwrap();
     let mut seen = String::new();
@@ -51,6 +80,7 @@ fn run(command: &str) -> String {
         .env("NO_COLOR", "1")
         .env("COLUMNS", "110")
         .env_remove("RUST_BACKTRACE")
+        .env_remove("CARGO_TARGET_DIR")
         .env_remove("HOST_LOG")
         .output()
         .unwrap();

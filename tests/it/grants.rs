@@ -73,7 +73,7 @@ fn there_is_no_way_out_of_a_directory() {
 fn a_denial_stops_the_guest_only_where_the_policy_says_so() {
     let (_outer, inside) = world();
     let policy = tempfile::NamedTempFile::new().unwrap();
-    fs::write(policy.path(), "on-denial = 'stop'\n").unwrap();
+    fs::write(policy.path(), "on-denied = 'stop'\n").unwrap();
     let stopped = run_probe("read-outside")
         .flag("--policy", policy.path())
         .flag("--dir", format!("{inside}::/d::ro"))

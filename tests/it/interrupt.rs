@@ -40,7 +40,9 @@ fn interrupt(then: &str, signal: &str) {
     let mut first = String::new();
     lines.read_line(&mut first).unwrap();
     assert!(!first.is_empty());
-    let status = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+    // `timeout` sends its signal twice, to the process and to its group.
+    let pid = child.id().to_string();
+    let status = std::process::Command::new("kill").args([signal, &pid, &pid]).status().unwrap();
     assert!(status.success());
     let mut stderr = String::new();
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();

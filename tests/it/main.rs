@@ -24,4 +24,5 @@ mod isolation;
 mod jobs;
 mod library;
 mod limits;
+mod new;
 mod support;

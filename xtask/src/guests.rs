@@ -47,7 +47,6 @@ use summary::{Ending, Row};
 ///
 /// Example: cargo xtask build-guests --lang rust --lang c --guest redact
 #[derive(clap::Args, Debug)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct BuildGuests {
     /// Build only the guests in this language; may be given several times
     #[arg(long, value_name = "LANG")]
@@ -152,17 +151,8 @@ impl BuildGuests {
 
 impl Language {
     /// All of them, the quick ones first, so that a slip in the WIT shows early.
-    const ALL: &[Self] = &[
-        Self::Rust,
-        Self::C,
-        Self::Cpp,
-        Self::Zig,
-        Self::Go,
-        Self::JsQuickjs,
-        Self::Js,
-        Self::Ts,
-        Self::Python,
-    ];
+    const ALL: &[Self] =
+        &[Self::Rust, Self::C, Self::Cpp, Self::Zig, Self::Go, Self::JsQuickjs, Self::Js, Self::Ts, Self::Python];
 
     /// The name on the command line, which is also the folder under `target/guests`.
     fn name(self) -> &'static str {
@@ -195,7 +185,7 @@ impl Workshop {
         let crates = ["wit-component", "wit-bindgen-c", "wit-bindgen-cpp", "wit-bindgen-go"];
         let encoders = crates
             .iter()
-            .map(|name| Ok(((*name).to_owned(), source::locked_version(&lock, name)?)))
+            .map(|name| Ok(((*name).to_owned(), source::locked_version(&lock, "xtask", name)?)))
             .collect::<Result<Vec<_>>>()?;
         let mut wit = source::Inputs::empty();
         wit.folder(&root.join("wit"))?;

@@ -3,6 +3,10 @@
 
 import { ALNUM, BLANK, CREDENTIAL, DIGIT, HEX, LEAD, LETTER, LOCAL } from "./text.js";
 
+const ZERO = "0".charCodeAt(0);
+const SPACE = " ".charCodeAt(0);
+const HYPHEN = "-".charCodeAt(0);
+
 // ---- bearer tokens
 
 // Shorter credentials count only in an authorization header: prose has bearers of bad news.
@@ -62,7 +66,7 @@ function label(text, start) {
   let end = text.run(start, ALNUM);
   for (;;) {
     let afterHyphens = end;
-    while (text.has(afterHyphens, "-")) afterHyphens++;
+    while (text.at(afterHyphens) === HYPHEN) afterHyphens++;
     if (afterHyphens === end || !text.is(afterHyphens, ALNUM)) return end;
     end = text.run(afterHyphens, ALNUM);
   }
@@ -152,7 +156,7 @@ function quad(text, start) {
 function octet(text, start) {
   let end = start;
   let value = 0;
-  while (end - start < 4 && text.is(end, DIGIT)) value = value * 10 + digitAt(text, end++);
+  while (end - start < 4 && text.is(end, DIGIT)) value = value * 10 + text.at(end++) - ZERO;
   const length = end - start;
   return length >= 1 && length <= 3 && value <= 255 ? end : undefined;
 }
@@ -160,10 +164,6 @@ function octet(text, start) {
 // Whether the text goes on with a dot and a digit, so that a number before it is not complete.
 function hasFraction(text, position) {
   return text.has(position, ".") && text.is(position + 1, DIGIT);
-}
-
-function digitAt(text, position) {
-  return text.at(position) - "0".charCodeAt(0);
 }
 
 // ---- payment card numbers
@@ -180,12 +180,14 @@ export function matchCard(text, i) {
   let end;
   let p = i;
   for (let count = 1; count <= LONGEST_CARD; count++) {
-    if (!text.is(p, DIGIT)) {
-      const fits = (text.has(p, " ") || text.has(p, "-")) && text.at(p) === (separator ?? text.at(p));
-      if (!fits || !text.is(p + 1, DIGIT)) break;
-      separator = text.at(p++);
+    let byte = text.at(p);
+    if (separator === undefined ? byte === SPACE || byte === HYPHEN : byte === separator) {
+      separator = byte;
+      byte = text.at(++p);
     }
-    const digit = digitAt(text, p++);
+    const digit = byte - ZERO;
+    if (digit < 0 || digit > 9) break;
+    p++;
     sums[count % 2] += digit;
     sums[(count + 1) % 2] += digit > 4 ? digit * 2 - 9 : digit * 2;
     // The longest number that fits counts, so a later one takes the place of an earlier one.

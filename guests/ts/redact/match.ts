@@ -9,6 +9,10 @@ export interface Span {
   readonly end: number;
 }
 
+const ZERO = "0".charCodeAt(0);
+const SPACE = " ".charCodeAt(0);
+const HYPHEN = "-".charCodeAt(0);
+
 // ---- bearer tokens
 
 /** Shorter credentials count only in an authorization header: prose has bearers of bad news. */
@@ -70,7 +74,7 @@ function label(text: Text, start: number): number {
   let end = text.run(start, ALNUM);
   for (;;) {
     let afterHyphens = end;
-    while (text.has(afterHyphens, "-")) afterHyphens++;
+    while (text.at(afterHyphens) === HYPHEN) afterHyphens++;
     if (afterHyphens === end || !text.is(afterHyphens, ALNUM)) return end;
     end = text.run(afterHyphens, ALNUM);
   }
@@ -160,7 +164,7 @@ function quad(text: Text, start: number): number | undefined {
 function octet(text: Text, start: number): number | undefined {
   let end = start;
   let value = 0;
-  while (end - start < 4 && text.is(end, DIGIT)) value = value * 10 + digitAt(text, end++);
+  while (end - start < 4 && text.is(end, DIGIT)) value = value * 10 + text.at(end++) - ZERO;
   const length = end - start;
   return length >= 1 && length <= 3 && value <= 255 ? end : undefined;
 }
@@ -168,10 +172,6 @@ function octet(text: Text, start: number): number | undefined {
 /** Whether the text goes on with a dot and a digit, so that a number before it is not complete. */
 function hasFraction(text: Text, position: number): boolean {
   return text.has(position, ".") && text.is(position + 1, DIGIT);
-}
-
-function digitAt(text: Text, position: number): number {
-  return text.at(position) - "0".charCodeAt(0);
 }
 
 // ---- payment card numbers
@@ -189,12 +189,14 @@ export function matchCard(text: Text, i: number): Span | undefined {
   let longest: Span | undefined;
   let p = i;
   for (let count = 1; count <= LONGEST_CARD; count++) {
-    if (!text.is(p, DIGIT)) {
-      const fits = (text.has(p, " ") || text.has(p, "-")) && text.at(p) === (separator ?? text.at(p));
-      if (!fits || !text.is(p + 1, DIGIT)) break;
-      separator = text.at(p++);
+    let byte = text.at(p);
+    if (separator === undefined ? byte === SPACE || byte === HYPHEN : byte === separator) {
+      separator = byte;
+      byte = text.at(++p);
     }
-    const digit = digitAt(text, p++);
+    const digit = byte - ZERO;
+    if (digit < 0 || digit > 9) break;
+    p++;
     const doubled = digit > 4 ? digit * 2 - 9 : digit * 2;
     const isOdd = count % 2 === 1;
     doubledFirst += isOdd ? doubled : digit;

@@ -17,14 +17,14 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
 use crate::outcome::{Capability, Stop, StopReason};
-use crate::policy::OnDenial;
+use crate::policy::OnDenied;
 use crate::quota::Quota;
 
 /// What the file system needs: wasmtime-wasi's own view, and where to count what it refuses.
 pub(crate) struct FilesystemView<'a> {
     pub(crate) inner: WasiFilesystemCtxView<'a>,
     pub(crate) quota: &'a Quota,
-    pub(crate) on_denial: OnDenial,
+    pub(crate) on_denied: OnDenied,
 }
 
 /// Marks [`FilesystemView`] for the linker.
@@ -44,16 +44,16 @@ impl types::Host for FilesystemView<'_> {
     fn convert_error_code(&mut self, error: FsError) -> wasmtime::Result<ErrorCode> {
         let code = types::Host::convert_error_code(&mut self.inner, error)?;
         let tried = match code {
-            ErrorCode::NotPermitted => "outside or not permitted",
+            ErrorCode::NotPermitted => "outside the directory, or a write to a read-only one",
             ErrorCode::ReadOnly => "write to read-only",
             ErrorCode::Access => "refused by the operating system",
             _ => return Ok(code),
         };
         self.quota.denied(Capability::Dir, tried);
-        if self.on_denial == OnDenial::Stop {
+        if self.on_denied == OnDenied::Stop {
             let message = format!("the guest used a path that the policy doesn't grant ({tried})");
             let stop = Stop::new(StopReason::Denied(Capability::Dir), message)
-                .with_hint("grant the directory with `--dir`, or let the guest go on with `on-denial = \"error\"`");
+                .with_hint("grant the directory with `--dir` (for writing without `::ro`), or let the guest go on with `on-denied = \"error\"`");
             return Err(stop.into());
         }
         Ok(code)

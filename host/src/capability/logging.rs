@@ -32,7 +32,9 @@ impl LoggingView<'_> {
         let bytes = (context.len() as u64).saturating_add(message.len() as u64);
         self.quota.output.try_take(bytes)?;
         self.quota.log_bytes.fetch_add(bytes, Relaxed);
-        let (tenant, context, message) = (self.tenant, escape(context), escape(message));
+        // Quoted here, since the subscriber's own quoting would escape it a second time.
+        let context = tracing::field::display(format!("\"{}\"", escape(context).replace('"', "\\\"")));
+        let (tenant, message) = (self.tenant, escape(message));
         match level {
             log::Level::Trace => tracing::trace!(target: "guest", tenant, context, "{message}"),
             log::Level::Debug => tracing::debug!(target: "guest", tenant, context, "{message}"),

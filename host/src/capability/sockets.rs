@@ -14,14 +14,14 @@ use wasmtime_wasi::p2::{DynPollable, SocketError, TcpSocket, UdpSocket};
 use wasmtime_wasi::sockets::WasiSocketsCtxView;
 
 use crate::outcome::{Capability, Stop, StopReason};
-use crate::policy::OnDenial;
+use crate::policy::OnDenied;
 use crate::quota::Quota;
 
 /// What sockets need: wasmtime-wasi's own view, and where to count what is refused.
 pub(crate) struct SocketsView<'a> {
     pub(crate) inner: WasiSocketsCtxView<'a>,
     pub(crate) quota: &'a Quota,
-    pub(crate) on_denial: OnDenial,
+    pub(crate) on_denied: OnDenied,
 }
 
 /// Marks [`SocketsView`] for the linker.
@@ -35,9 +35,9 @@ impl SocketsView<'_> {
     /// Counts a denial, and stops the guest where the policy says so.
     fn deny(&self, capability: Capability, tried: &'static str) -> Result<(), SocketError> {
         self.quota.denied(capability, tried);
-        match self.on_denial {
-            OnDenial::Error => Ok(()),
-            OnDenial::Stop => {
+        match self.on_denied {
+            OnDenied::Error => Ok(()),
+            OnDenied::Stop => {
                 let message = format!("the guest used the network ({tried}), and the policy grants none");
                 Err(SocketError::trap(Stop::new(StopReason::Denied(capability), message)))
             }

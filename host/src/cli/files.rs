@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use host::outcome::{Refusal, Stop};
 use host::policy::{LimitKind, Policy};
@@ -71,6 +72,8 @@ impl ReceiptFile {
         name.push(format!(".{}.tmp", std::process::id()));
         let temporary = path.with_file_name(name);
         let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&temporary).map_err(failed)?;
+        // There is one receipt in a process, so nobody was here before.
+        let _ = UNFINISHED.set(temporary.clone());
         Ok(Self::Atomic { file, temporary, path: path.to_owned() })
     }
 
@@ -81,6 +84,8 @@ impl ReceiptFile {
                 io::stdout().write_all(text.as_bytes()).map_err(|e| format!("failed to write the receipt: {e}"))
             }
             Self::Direct(mut file) => {
+                // A device has no length to set; a file must not keep the end of what was there before.
+                let _ = file.set_len(0);
                 file.write_all(text.as_bytes()).map_err(|e| format!("failed to write the receipt: {e}"))
             }
             Self::Atomic { mut file, temporary, path } => {
@@ -92,6 +97,17 @@ impl ReceiptFile {
                 })
             }
         }
+    }
+}
+
+/// The file that a receipt is being written to.
+static UNFINISHED: OnceLock<PathBuf> = OnceLock::new();
+
+/// Leaves nothing behind when the process ends before its receipt is written.
+pub(super) fn remove_unfinished_receipt() {
+    if let Some(path) = UNFINISHED.get() {
+        // If it is gone, that is what was wanted.
+        let _ = std::fs::remove_file(path);
     }
 }
 

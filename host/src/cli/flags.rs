@@ -15,7 +15,7 @@ pub(super) struct PolicyFlags {
     policy: Option<PathBuf>,
 
     /// Grant a directory: its path, the path that the guest sees (the same if left out), and `ro` for read-only
-    #[arg(long, value_name = "HOST[::GUEST][::ro]", value_parser = DirGrant::parse, help_heading = "Policy")]
+    #[arg(long, value_name = "HOST[::GUEST][::ro|::rw]", value_parser = DirGrant::parse, help_heading = "Policy")]
     dir: Vec<DirGrant>,
 
     /// Set an environment variable; without a value, pass on the one that the host has

@@ -24,6 +24,16 @@ pub(super) fn note(message: &str) {
     eprintln!("{DIM}note{PLAIN}: {message}");
 }
 
+/// What the guest was denied, which may be why it failed.
+pub(super) fn denials(receipt: &Receipt) {
+    for denial in &receipt.denials {
+        let capability = serde_json::to_value(denial.capability).unwrap_or_default();
+        let capability = capability.as_str().unwrap_or("?").to_owned();
+        let times = if denial.count == 1 { "once".to_owned() } else { format!("{} times", denial.count) };
+        note(&format!("denied: {capability}: {}, {times}", escape(&denial.detail)));
+    }
+}
+
 /// Why a component was refused, where there is no receipt.
 pub(super) fn refusal(stop: &Stop) {
     error(&format!("{}: {}", stop.reason, stop.message));
@@ -46,11 +56,7 @@ pub(super) fn stop(stop: &Stop, receipt: &Receipt) {
             eprintln!("  {n:>2}: {frame}");
         }
     }
-    for denial in &receipt.denials {
-        let capability = serde_json::to_value(denial.capability).unwrap_or_default();
-        let capability = capability.as_str().unwrap_or("?").to_owned();
-        note(&format!("denied: {capability}: {} ({} times)", escape(&denial.detail), denial.count));
-    }
+    denials(receipt);
     if let Some(text) = &stop.hint {
         hint(text);
     }

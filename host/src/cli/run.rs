@@ -3,13 +3,15 @@
 use std::future::Future;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use host::outcome::{Refusal, StopReason};
 use host::policy::{LimitKind, Limits, Policy};
 use host::{Component, Ended, Host, Input, Invocation, Outcome, Sink, Stdin, Stop, Tenant, Value, World};
 use tokio::io::AsyncReadExt as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use super::files::{self, ReceiptFile};
 use super::flags::PolicyFlags;
@@ -20,6 +22,9 @@ const TENANT: &str = "local";
 
 /// Exit status when output could not be written, as `sysexits` has it.
 const IO_ERROR: u8 = 74;
+
+/// How long after one signal another one still means the same.
+const SAME_WISH: Duration = Duration::from_millis(500);
 
 /// How long a compilation may take before a person at a terminal is told about it.
 const SLOW: Duration = Duration::from_millis(500);
@@ -80,37 +85,44 @@ impl Run {
             }
         };
         let mut policy = Policy::default();
+        let mut loaded = None;
         let ended = match self.policy.policy() {
             Ok(given) => {
                 policy = given;
-                self.ended(&mut policy).await
+                self.ended(&mut policy, &mut loaded, &Interrupt::listen()).await
             }
             Err(stop) => Err(stop),
         };
-        let ended = ended.unwrap_or_else(|stop| Ended::refused(TENANT, &policy, stop));
+        let ended = ended.unwrap_or_else(|stop| Ended::refused(TENANT, &policy, loaded.as_ref(), stop));
         self.finish(ended, receipt_file)
     }
 
     /// Loads and invokes; an error is a stop before there was anything to invoke.
-    async fn ended(&self, policy: &mut Policy) -> Result<Ended, Stop> {
+    async fn ended(
+        &self,
+        policy: &mut Policy,
+        loaded: &mut Option<Component>,
+        interrupt: &Interrupt,
+    ) -> Result<Ended, Stop> {
         let from_stdin = self.component == Path::new("-");
         let (path, max) = (self.component.clone(), policy.limits.component_size.0);
         let read = tokio::task::spawn_blocking(move || files::component(&path, max));
-        let bytes = interruptible(read).await?.unwrap_or_else(|_| Err(Stop::host_fault("the reader panicked")))?;
+        let bytes = interrupt.or(read).await?.unwrap_or_else(|_| Err(Stop::host_fault("the reader panicked")))?;
 
         let host: Host = Host::new().map_err(|error| Stop::host_fault(error.to_string()))?;
-        let component = interruptible(self.load(&host, bytes, policy)).await??;
+        let component = interrupt.or(self.load(&host, bytes, policy)).await??;
+        *loaded = Some(component.clone());
         if component.facts().world == World::Command && self.invoke.is_none() {
             policy.grants.args.extend(self.args.iter().cloned());
         }
         let tenant = Tenant::new(TENANT, policy.clone()).map_err(|error| Stop::host_fault(error.to_string()))?;
         let stdin_granted = policy.grants.stdio.unwrap_or_default().stdin && !from_stdin;
-        let invocation = self.invocation(&component, &tenant, stdin_granted).await?;
+        let invocation = self.invocation(&component, &tenant, stdin_granted, interrupt).await?;
         let invocation = invocation
             .stdin(if stdin_granted { Stdin::Inherit } else { Stdin::Empty })
             .stdout(Sink::Stdout)
             .stderr(Sink::Stderr)
-            .cancel_when(interrupted());
+            .cancel_when(interrupt.clone().wished());
         Ok(host.invoke(invocation).await)
     }
 
@@ -129,7 +141,13 @@ impl Run {
         load.await
     }
 
-    async fn invocation(&self, component: &Component, tenant: &Tenant, stdin: bool) -> Result<Invocation, Stop> {
+    async fn invocation(
+        &self,
+        component: &Component,
+        tenant: &Tenant,
+        stdin: bool,
+        interrupt: &Interrupt,
+    ) -> Result<Invocation, Stop> {
         if let Some(call) = &self.invoke {
             if !self.args.is_empty() {
                 let message = "`--invoke` has its arguments in the call, and there are others after the component";
@@ -141,7 +159,7 @@ impl Run {
             World::Command => Ok(Invocation::command(component, tenant)),
             World::Sandbox => {
                 let limits = &tenant.policy().limits;
-                let body = if stdin { interruptible(read_input(limits)).await?? } else { Vec::new() };
+                let body = if stdin { interrupt.or(read_input(limits)).await?? } else { Vec::new() };
                 let attributes = self.attributes()?;
                 Ok(Invocation::job(component, tenant, Input { body, content_type: None, attributes }))
             }
@@ -172,7 +190,7 @@ impl Run {
 
     /// Writes output and receipt, says what went wrong, and returns the exit status.
     fn finish(&self, ended: Ended, receipt_file: Option<ReceiptFile>) -> u8 {
-        let Ended { outcome, mut receipt } = ended;
+        let Ended { outcome, mut receipt, lost_output } = ended;
         let mut status = outcome.reason().exit_status();
         let written = match outcome.value() {
             Some(Value::Job(Ok(output))) => write_stdout(&output.body),
@@ -182,16 +200,21 @@ impl Run {
                 .map_or(Ok(()), |text| write_stdout(format!("{text}\n").as_bytes())),
             None => Ok(()),
         };
+        let written = lost_output.map_or(written, Err);
         if let Err(error) = written {
             report::error(&format!("failed to write the output: {error}"));
-            report::hint("standard output is closed or its disk is full; the guest itself had ended");
-            status = IO_ERROR;
+            report::hint("its disk may be full; what the guest itself did is in the receipt");
+            if status == 0 {
+                status = IO_ERROR;
+            }
         }
         if let Some(stop) = outcome.stop() {
             // A program that failed has said why on its own standard error.
             let said = matches!(&outcome, Outcome::Failed { value, .. } if !matches!(value, Some(Value::Job(_))));
             if !said {
                 report::stop(stop, &receipt);
+            } else if !self.quiet {
+                report::denials(&receipt);
             }
         }
         receipt.stop.exit_status = status;
@@ -218,18 +241,14 @@ fn write_stdout(bytes: &[u8]) -> std::io::Result<()> {
 /// Reads a job's input, and no further than one byte past what may be held of it.
 async fn read_input(limits: &Limits) -> Result<Vec<u8>, Stop> {
     let mut body = Vec::new();
-    let (kind, max) = if limits.memory < limits.input {
-        (LimitKind::Memory, limits.memory.0)
-    } else {
-        (LimitKind::Input, limits.input.0)
-    };
+    let max = limits.input.0.min(limits.memory.0);
     let read = tokio::io::stdin().take(max.saturating_add(1)).read_to_end(&mut body).await;
     if let Err(error) = read {
         let message = format!("failed to read standard input: {error}");
         return Err(Stop::refused(Refusal::Unreadable, message, "check what it is connected to"));
     }
     if body.len() as u64 > max {
-        let stop = Stop::limit(kind, max, max, Some(1));
+        let stop = Stop::limit(LimitKind::Input, max, max, Some(1));
         let hint =
             "raise it with `--input SIZE` and `--memory SIZE`, or split the input; a program streams without limit";
         return Err(stop.with_hint(hint));
@@ -237,31 +256,53 @@ async fn read_input(limits: &Limits) -> Result<Vec<u8>, Stop> {
     Ok(body)
 }
 
-/// Ends when the user presses ctrl-C, or when the process is asked to terminate. A second time ends it at once.
-async fn interrupted() {
-    signal().await;
-    tokio::spawn(async {
-        signal().await;
-        std::process::exit(i32::from(StopReason::Cancelled.exit_status()));
-    });
-}
+/// The user's wish to stop: ctrl-C, or the signal that asks a process to terminate. Listened to from the start to the
+/// end of a run, so that a signal which comes between two things that could be stopped is not lost.
+#[derive(Clone)]
+struct Interrupt(watch::Receiver<bool>);
 
-async fn signal() {
-    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(terminate) => terminate,
-        Err(_) => return std::future::pending().await,
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+impl Interrupt {
+    /// Starts to listen. ctrl-C a second time ends the process at once; it counts only some time after the first, since
+    /// `timeout` and shells send one signal to the process and one to its group, and both mean the same wish.
+    fn listen() -> Self {
+        let (wish, interrupt) = watch::channel(false);
+        let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+        tokio::spawn(async move {
+            let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
+                // Nobody listens, so the system ends the process as it does any other. The wish is kept unspoken.
+                return wish.closed().await;
+            };
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            let first = Instant::now();
+            wish.send_replace(true);
+            while interrupt.recv().await.is_some() {
+                if first.elapsed() > SAME_WISH {
+                    files::remove_unfinished_receipt();
+                    std::process::exit(i32::from(StopReason::Cancelled.exit_status()));
+                }
+            }
+        });
+        Self(interrupt)
     }
-}
 
-/// Waits for something that happens before there is a guest to stop.
-async fn interruptible<T>(work: impl Future<Output = T>) -> Result<T, Stop> {
-    tokio::select! {
-        result = work => Ok(result),
-        () = interrupted() => Err(Stop::new(StopReason::Cancelled, "the run was cancelled before the guest started")),
+    /// Ends when the user wants to stop.
+    async fn wished(mut self) {
+        if self.0.wait_for(|wished| *wished).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// Waits for something that happens before there is a guest to stop.
+    async fn or<T>(&self, work: impl Future<Output = T>) -> Result<T, Stop> {
+        tokio::select! {
+            result = work => Ok(result),
+            () = self.clone().wished() => {
+                Err(Stop::new(StopReason::Cancelled, "the run was cancelled before the guest started"))
+            }
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use wasmparser::{Encoding, Parser, Payload};
 use wit_component::ComponentEncoder;
 
 use crate::outcome::{Refusal, Stop};
+use crate::text::escape;
 
 /// What the bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -89,7 +90,7 @@ impl Source {
         }
         let binary = wat::parse_bytes(bytes).map_err(|error| {
             let error = error.to_string();
-            let first = error.lines().next().unwrap_or_default().to_owned();
+            let first = escape(error.lines().next().unwrap_or_default());
             let place = error.lines().find_map(|line| line.trim().strip_prefix("--> <anon>:")).unwrap_or_default();
             let place = if place.is_empty() { String::new() } else { format!(" at line and column {place}") };
             invalid(format!("the text format doesn't parse{place}: {first}"))
@@ -167,7 +168,7 @@ fn adapt(module: &[u8]) -> Result<Vec<u8>, Stop> {
 
 /// The causes of an error in one line.
 pub(crate) fn one_line(error: &anyhow::Error) -> String {
-    let causes: Vec<String> = error.chain().map(|cause| cause.to_string().replace('\n', " ")).collect();
+    let causes: Vec<String> = error.chain().map(|cause| escape(&cause.to_string().replace('\n', " "))).collect();
     causes.join(": ")
 }
 
@@ -193,7 +194,7 @@ impl Facts {
                     for import in section.into_imports() {
                         let import = import.map_err(broken)?;
                         if import.module != WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME {
-                            imports.push(format!("{}.{}", import.module, import.name));
+                            imports.push(escape(&format!("{}.{}", import.module, import.name)));
                         }
                     }
                 }

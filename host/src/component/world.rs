@@ -25,16 +25,20 @@ pub enum World {
 impl World {
     /// The world of a component with these exports. A component that has several is run as the first of this list.
     pub(crate) fn of(exports: &[String]) -> Self {
-        let has = |interface: &str, versions: &str| exports.iter().any(|name| is(name, interface, versions));
-        if has("sandbox:host/job", "0.1.") {
-            Self::Sandbox
-        } else if has("wasi:cli/run", "0.2.") {
-            Self::Command
-        } else if has("wasi:http/incoming-handler", "0.2.") {
-            Self::Http
-        } else {
-            Self::Custom
-        }
+        let worlds = [Self::Sandbox, Self::Command, Self::Http];
+        let found = worlds.into_iter().find(|world| exports.iter().any(|name| world.is_told_by(name)));
+        found.unwrap_or(Self::Custom)
+    }
+
+    /// Whether an export of this name makes a component one of this world: its interface, at a compatible version.
+    pub(crate) fn is_told_by(self, name: &str) -> bool {
+        let (interface, versions) = match self {
+            Self::Sandbox => ("sandbox:host/job", "0.1."),
+            Self::Command => ("wasi:cli/run", "0.2."),
+            Self::Http => ("wasi:http/incoming-handler", "0.2."),
+            Self::Custom => return false,
+        };
+        name.split_once('@').is_some_and(|(name, version)| name == interface && version.starts_with(versions))
     }
 }
 
@@ -47,11 +51,6 @@ impl fmt::Display for World {
             Self::Custom => "custom",
         })
     }
-}
-
-/// Whether a name is an interface at a version that begins like this.
-fn is(name: &str, interface: &str, versions: &str) -> bool {
-    name.split_once('@').is_some_and(|(name, version)| name == interface && version.starts_with(versions))
 }
 
 /// The names of all imports and exports of a component, each sorted. The engine validates the rest when it compiles.

@@ -81,7 +81,7 @@ impl<E: Send + 'static> Guest<E> {
             clock: Arc::clone(&clock),
             limiter: Limiter::new(Arc::clone(&quota), limits.instances),
             config: Arc::new(policy.grants.config.clone()),
-            on_denial: policy.grants.on_denial,
+            on_denied: policy.grants.on_denied,
             tenant: tenant.id().as_str().to_owned(),
             calls: vec![0; Interface::COUNT].into_boxed_slice(),
             extension,

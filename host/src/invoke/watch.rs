@@ -4,6 +4,7 @@
 //! keep a deadline from passing.
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,7 @@ pub(super) struct Watch {
 /// Tasks that carry what the guest writes to the host's own standard streams.
 pub(super) struct Pumps {
     pipes: Vec<Arc<Pipe>>,
-    tasks: JoinSet<()>,
+    tasks: JoinSet<io::Result<()>>,
 }
 
 impl Drop for Watch {
@@ -61,13 +62,14 @@ impl Watch {
     }
 
     /// Waits until what the guest wrote is written out, for as long as the deadline lets it wait for a slow reader.
-    pub(super) async fn until_written(&self, mut pumps: Pumps, cancel: &mut Cancel) -> Result<(), Stop> {
+    /// The value is the error that kept some of it from being written, if there was one.
+    pub(super) async fn until_written(&self, mut pumps: Pumps, cancel: &mut Cancel) -> Result<Option<io::Error>, Stop> {
         for pipe in &pumps.pipes {
             pipe.close();
         }
         let patience = self.deadline().max(Instant::now() + GRACE);
         tokio::select! {
-            () = async { while pumps.tasks.join_next().await.is_some() {} } => Ok(()),
+            lost = pumps.finish() => Ok(lost),
             () = sleep_until(patience) => Err(self.clock.wall_stop()),
             () = cancelled_by(cancel, &self.clock) => Err(cancelled()),
         }
@@ -102,14 +104,26 @@ impl Pumps {
             let Some(pipe) = pipe else { continue };
             pumps.pipes.push(Arc::clone(&pipe));
             pumps.tasks.spawn(async move {
-                // A writer that fails is the guest's to notice, as the end of its stream.
-                let _ = match sink {
+                match sink {
                     Sink::Stderr => pipe.pump(tokio::io::stderr()).await,
                     _ => pipe.pump(tokio::io::stdout()).await,
-                };
+                }
             });
         }
         pumps
+    }
+
+    /// Waits for all of them. A reader that has gone away had what it wanted; the guest was told by the end of its
+    /// stream.
+    async fn finish(&mut self) -> Option<io::Error> {
+        let mut lost = None;
+        while let Some(ended) = self.tasks.join_next().await {
+            match ended {
+                Ok(Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => lost = Some(error),
+                _ => {}
+            }
+        }
+        lost
     }
 }
 

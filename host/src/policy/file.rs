@@ -10,7 +10,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::grants::{DirAccess, DirGrant, OnDenial, StdioGrant};
+use super::grants::{DirAccess, DirGrant, OnDenied, StdioGrant};
 use super::limits::{LIMITS, LimitKind, Limits, Unit};
 use super::{Grants, Policy};
 
@@ -39,7 +39,7 @@ impl fmt::Display for PolicyErrors {
     }
 }
 
-const TOP_KEYS: &[&str] = &["args", "config", "dir", "env", "limits", "on-denial", "stdio"];
+const TOP_KEYS: &[&str] = &["args", "config", "dir", "env", "limits", "on-denied", "stdio"];
 
 pub(super) fn parse(text: &str) -> Result<Policy, PolicyErrors> {
     let (document, syntax) = DeTable::parse_recoverable(text);
@@ -79,7 +79,7 @@ impl Reader<'_> {
                 "config" => policy.grants.config = self.strings("config", value),
                 "args" => policy.grants.args = self.args(value),
                 "stdio" => policy.grants.stdio = Some(self.stdio(value)),
-                "on-denial" => policy.grants.on_denial = self.on_denial(value),
+                "on-denied" => policy.grants.on_denied = self.on_denied(value),
                 other => self.unknown((key, value), other, TOP_KEYS),
             }
         }
@@ -145,7 +145,12 @@ impl Reader<'_> {
                     continue;
                 }
                 _ => {
-                    self.wrong_type(name, "a string or a number", value);
+                    let wanted = match row.unit {
+                        Unit::Size => "a string such as \"64MiB\"",
+                        Unit::Duration => "a string such as \"500ms\"",
+                        Unit::Count => "a whole number",
+                    };
+                    self.wrong_type(name, wanted, value);
                     continue;
                 }
             };
@@ -231,13 +236,13 @@ impl Reader<'_> {
         stdio
     }
 
-    fn on_denial(&mut self, value: &Spanned<DeValue<'_>>) -> OnDenial {
-        match self.string("on-denial", value).as_deref() {
-            Some("stop") => OnDenial::Stop,
-            Some("error") | None => OnDenial::Error,
+    fn on_denied(&mut self, value: &Spanned<DeValue<'_>>) -> OnDenied {
+        match self.string("on-denied", value).as_deref() {
+            Some("stop") => OnDenied::Stop,
+            Some("error") | None => OnDenied::Error,
             Some(other) => {
                 self.error(value.span(), format!("`{other}` is neither `error` nor `stop`"));
-                OnDenial::Error
+                OnDenied::Error
             }
         }
     }
@@ -332,7 +337,7 @@ mod tests {
     #[test]
     fn a_full_policy_reads_into_its_values() {
         let policy = parse(
-            "args = ['-v']\non-denial = 'stop'\n[limits]\nmemory = '64MiB'\nwall = '2s'\nfuel = 1_000\n\
+            "args = ['-v']\non-denied = 'stop'\n[limits]\nmemory = '64MiB'\nwall = '2s'\nfuel = 1_000\n\
              [env]\nA = 'b'\n[config]\nk = 'v'\n[stdio]\nstdin = true\n\
              [[dir]]\nhost = './d'\nguest = '/d'\naccess = 'read-write'\n",
         )
@@ -344,7 +349,7 @@ mod tests {
         assert_eq!(policy.grants.args, ["-v"]);
         assert_eq!(policy.grants.env["A"], "b");
         assert_eq!(policy.grants.config["k"], "v");
-        assert_eq!(policy.grants.on_denial, OnDenial::Stop);
+        assert_eq!(policy.grants.on_denied, OnDenied::Stop);
         assert_eq!(policy.grants.stdio, Some(StdioGrant { stdin: true, stdout: false, stderr: false }));
         let dir = &policy.grants.dir[0];
         assert_eq!((dir.guest.as_str(), dir.access), ("/d", DirAccess::ReadWrite));

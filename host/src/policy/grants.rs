@@ -25,7 +25,7 @@ pub struct Grants {
     /// Which standard streams the guest is connected to; none of them where nothing is said.
     pub stdio: Option<StdioGrant>,
     /// What happens when the guest tries what is not granted.
-    pub on_denial: OnDenial,
+    pub on_denied: OnDenied,
 }
 
 /// One directory of the host under a name in the guest.
@@ -64,7 +64,7 @@ pub struct StdioGrant {
 /// What a denial does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum OnDenial {
+pub enum OnDenied {
     /// The guest sees an error and goes on; the receipt lists the denial.
     #[default]
     Error,

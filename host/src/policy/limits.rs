@@ -150,7 +150,7 @@ pub const LIMITS: &[LimitRow] = &[
         unit: Unit::Count,
         bounds: "units of fuel, about one for each instruction",
         at_limit: "the guest is stopped",
-        reason: "off: metering costs two to three times as much as the cpu limit",
+        reason: "metering costs two to three times as much as the cpu limit",
     },
     LimitRow {
         kind: LimitKind::Output,

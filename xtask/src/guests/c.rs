@@ -68,7 +68,9 @@ impl Compiler<'_> {
         let module = self.shop.scratch(self.guest)?.join("core.wasm");
         let mut zig = zig::command(self.shop, self.subcommand)?;
         // A module without a main function. Without `-g1`, zig drops the functions' names with the debug information.
-        zig.args(zig::TARGET).args(["-mexec-model=reactor", "-Os", "-g1"]).arg(format!("-Wl,-z,stack-size={}", zig::STACK));
+        zig.args(zig::TARGET)
+            .args(["-mexec-model=reactor", "-Os", "-g1"])
+            .arg(format!("-Wl,-z,stack-size={}", zig::STACK));
         zig.args(objects).arg("-o").arg(&module);
         run(&mut zig, zig::REMEDY)?;
         zig::encode(self.shop, &module, generator)

@@ -132,7 +132,8 @@ pub(super) fn facts(bytes: &[u8]) -> Result<Facts> {
         let kind = if is_module(bytes) { "module" } else { "text" };
         return Ok(Facts { kind, imports: Vec::new(), exports: Vec::new() });
     }
-    let DecodedWasm::Component(resolve, world) = wit_component::decode(bytes).context("failed to read the component")?
+    let DecodedWasm::Component(resolve, world) =
+        wit_component::decode(bytes).context("failed to read the component")?
     else {
         bail!("the file is a WIT package, not a program");
     };
@@ -143,4 +144,101 @@ pub(super) fn facts(bytes: &[u8]) -> Result<Facts> {
         imports: names(world.imports.keys().collect()),
         exports: names(world.exports.keys().collect()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STUB: &str = include_str!("../../../guests/adapter/stub.wat");
+
+    /// A job that calls functions of preview 1, as a module for `sandbox-pure`.
+    fn module(preview1: &str, start: &str) -> Vec<u8> {
+        let text = format!(
+            r#"(module
+                {preview1}
+                (memory (export "memory") 1)
+                (func (export "_initialize") {start})
+                (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+                (func (export "sandbox:host/job@0.1.0#run")
+                    (param i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable))"#
+        );
+        let mut module = wat::parse_str(text).unwrap();
+        let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
+        let (resolve, world) = world(&wit, "sandbox-pure").unwrap();
+        wit_component::embed_component_metadata(&mut module, &resolve, world, Default::default(), false).unwrap();
+        module
+    }
+
+    #[test]
+    fn the_stub_adapter_answers_all_of_preview_1_and_needs_nothing_but_memory() {
+        let bytes = wat::parse_str(STUB).unwrap();
+        let mut exports = Vec::new();
+        for payload in wasmparser::Parser::new(0).parse_all(&bytes) {
+            match payload.unwrap() {
+                wasmparser::Payload::ImportSection(section) => {
+                    let imports: Vec<_> =
+                        section.into_imports().map(|import| import.unwrap().name.to_owned()).collect();
+                    assert_eq!(imports, ["memory"]);
+                }
+                wasmparser::Payload::ExportSection(section) => {
+                    exports.extend(section.into_iter().map(|export| export.unwrap().name.to_owned()));
+                }
+                _ => {}
+            }
+        }
+        // 46 functions of preview 1, and the one that Go's bindings add.
+        assert_eq!(exports.len(), 47);
+        for (prefix, count) in
+            [("args_", 2), ("environ_", 2), ("clock_", 2), ("fd_", 21), ("path_", 10), ("proc_", 2), ("sock_", 4)]
+        {
+            assert_eq!(exports.iter().filter(|name| name.starts_with(prefix)).count(), count, "{prefix}");
+        }
+    }
+
+    #[test]
+    fn with_the_stub_adapter_a_component_has_no_wasi() {
+        let imports = r#"(import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+                         (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))"#;
+        let module = module(imports, "(drop (call $random (i32.const 0) (i32.const 8)))");
+        assert!(encode(module.clone(), None).is_err());
+        let component = encode(module, Some(&wat::parse_str(STUB).unwrap())).unwrap();
+        let facts = facts(&component).unwrap();
+        assert_eq!((facts.kind, facts.imports), ("component", Vec::new()));
+        assert_eq!(facts.exports, ["sandbox:host/job@0.1.0"]);
+    }
+
+    #[test]
+    fn what_is_no_module_is_refused_and_a_module_without_a_world_is_left_alone() {
+        assert!(encode(b"ELF".to_vec(), None).is_err());
+        let module = wat::parse_str("(module)").unwrap();
+        assert_eq!(encode(module.clone(), None).unwrap(), module);
+        assert_eq!(facts(&module).unwrap().kind, "module");
+        assert_eq!(facts(b"(module)").unwrap().kind, "text");
+    }
+
+    #[test]
+    fn debug_information_goes_and_names_stay() {
+        let text = r#"(module $m (func $named) (@custom ".debug_info" "x") (@custom "other" "y"))"#;
+        let kept = without_debug_information(&wat::parse_str(text).unwrap()).unwrap();
+        let names: Vec<_> = wasmparser::Parser::new(0)
+            .parse_all(&kept)
+            .filter_map(|payload| match payload.unwrap() {
+                wasmparser::Payload::CustomSection(section) => Some(section.name().to_owned()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(names, ["other", "name"]);
+    }
+
+    #[test]
+    fn the_label_is_added_to_what_the_component_says_already() {
+        let component = encode(module("", ""), None).unwrap();
+        let labelled = label(&component, "Zig", &[("zig".to_owned(), "0.1.0".to_owned())]).unwrap();
+        let producers = wasm_metadata::Producers::from_wasm(&labelled).unwrap().unwrap();
+        assert!(producers.get("language").unwrap().get("Zig").is_some());
+        let processed_by = producers.get("processed-by").unwrap();
+        assert!(processed_by.get("zig").is_some() && processed_by.get("wit-component").is_some());
+        assert_eq!(facts(&labelled).unwrap(), facts(&component).unwrap());
+    }
 }

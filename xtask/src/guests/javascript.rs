@@ -17,7 +17,8 @@ use super::{Workshop, manifest};
 pub(super) const RECIPE: &str = include_str!("javascript.rs");
 
 pub(super) fn build_starlingmonkey(shop: &Workshop, guest: &Guest) -> Result<Made> {
-    let bytes = componentize(shop, guest, &format!("{}.js", guest.name), &["--backend", "starlingmonkey", "--disable", "all"])?;
+    let bytes =
+        componentize(shop, guest, &format!("{}.js", guest.name), &["--backend", "starlingmonkey", "--disable", "all"])?;
     made(shop, bytes, &["@bytecodealliance/componentize-js"])
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use serde::{Deserialize, Serialize};
 
 use super::component::{Facts, Made};
@@ -73,14 +73,7 @@ impl Manifest {
     }
 
     /// Puts a guest's file in place and writes the manifest. Says whether the file is another one than before.
-    pub(super) fn store(
-        &mut self,
-        out: &Path,
-        guest: &Guest,
-        facts: Facts,
-        made: &Made,
-        seconds: f64,
-    ) -> Result<bool> {
+    pub(super) fn store(&mut self, out: &Path, guest: &Guest, facts: Facts, made: &Made, seconds: f64) -> Result<bool> {
         let entry = Entry {
             language: guest.language.name().to_owned(),
             guest: guest.name.clone(),
@@ -107,12 +100,8 @@ impl Manifest {
 
     /// Removes what no guest makes any more, so that no test finds yesterday's guest.
     pub(super) fn forget_all_but(&mut self, out: &Path, guests: &[Guest]) -> Result<()> {
-        let gone: Vec<String> = self
-            .guests
-            .keys()
-            .filter(|output| !guests.iter().any(|guest| guest.output == **output))
-            .cloned()
-            .collect();
+        let gone: Vec<String> =
+            self.guests.keys().filter(|output| !guests.iter().any(|guest| guest.output == **output)).cloned().collect();
         for output in gone {
             self.guests.remove(&output);
             self.save(out)?;
@@ -135,9 +124,9 @@ impl Manifest {
 
 /// Takes the folder for this build; a second build waits. The lock ends with the process, however it ends.
 pub(super) fn lock(out: &Path) -> Result<File> {
-    std::fs::create_dir_all(out).with_context(|| hint(format!("failed to create `{}`", out.display())))?;
+    std::fs::create_dir_all(out).map_err(|error| not_writable(out, &error))?;
     let path = out.join(".lock");
-    let file = File::create(&path).with_context(|| hint(format!("failed to create `{}`", path.display())))?;
+    let file = File::create(&path).map_err(|error| not_writable(&path, &error))?;
     if file.try_lock().is_err() {
         crate::term::say("waiting for another build of the guests");
         file.lock().with_context(|| format!("failed to lock `{}`", path.display()))?;
@@ -156,11 +145,15 @@ pub(super) fn write(file: &Path, bytes: &[u8]) -> Result<()> {
         std::fs::write(&beside, bytes)?;
         std::fs::rename(&beside, file)
     };
-    work().with_context(|| hint(format!("failed to write `{}`", file.display())))
+    work().map_err(|error| not_writable(file, &error))
 }
 
-fn hint(message: String) -> String {
-    format!("{message}\nhint: guests are built into the folder `target` of the repository, which must be writable")
+fn not_writable(path: &Path, error: &std::io::Error) -> anyhow::Error {
+    anyhow!(
+        "failed to write `{}`: {error}\nhint: guests are built into the folder `target` of the repository, which must \
+         be writable and have room",
+        path.display()
+    )
 }
 
 #[cfg(test)]
@@ -206,6 +199,7 @@ mod tests {
     fn a_broken_or_older_manifest_counts_as_none() {
         let out = tempfile::tempdir().unwrap();
         for text in ["", "{", r#"{"format": 0, "guests": {}}"#] {
+            std::fs::remove_dir_all(out.path()).unwrap();
             stored(out.path());
             std::fs::write(out.path().join("manifest.json"), text).unwrap();
             assert!(!Manifest::load(out.path()).is_fresh(out.path(), &guest("one")), "{text}");

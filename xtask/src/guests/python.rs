@@ -16,7 +16,8 @@ use super::toolchain::{PYTHON, python};
 pub(super) const RECIPE: &str = include_str!("python.rs");
 
 /// What the script `componentize-py` does that pip makes, which names the Python that made it.
-const SCRIPT: &str = "import sys; from componentize_py import script; sys.argv[0] = 'componentize-py'; sys.exit(script())";
+const SCRIPT: &str =
+    "import sys; from componentize_py import script; sys.argv[0] = 'componentize-py'; sys.exit(script())";
 
 pub(super) fn build(shop: &Workshop, guest: &Guest) -> Result<Made> {
     let output = shop.scratch(guest)?.join("component.wasm");

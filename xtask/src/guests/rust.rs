@@ -81,6 +81,9 @@ struct Message {
     filenames: Option<Vec<PathBuf>>,
 }
 
+/// Takes what was made of a guest, or why nothing was, and when that began.
+type Finish<'a> = &'a mut dyn FnMut(&Guest, Result<Made>, Instant) -> Result<()>;
+
 /// The guests of the workspace, and the probes in text form.
 pub(super) fn discover(shop: &Workshop) -> Result<Vec<Guest>> {
     let workspace = workspace(shop);
@@ -141,11 +144,7 @@ pub(super) fn discover(shop: &Workshop) -> Result<Vec<Guest>> {
 }
 
 /// Builds the guests with one run of cargo for each target, and hands each to `finish`.
-pub(super) fn build(
-    shop: &Workshop,
-    guests: &[&Guest],
-    finish: &mut dyn FnMut(&Guest, Result<Made>, Instant) -> Result<()>,
-) -> Result<()> {
+pub(super) fn build(shop: &Workshop, guests: &[&Guest], finish: Finish<'_>) -> Result<()> {
     let mut groups: BTreeMap<&str, Vec<(&Guest, &Unit)>> = BTreeMap::new();
     for guest in guests {
         match &guest.cargo {
@@ -165,7 +164,7 @@ pub(super) fn build(
         let failure = std::rc::Rc::new(failure);
         for (guest, unit) in group {
             let made = match artifacts.get(&(unit.manifest.clone(), unit.target.clone())) {
-                Some(file) => encode(shop, file),
+                Some(file) => encode(shop, unit, file),
                 None => match failure.downcast_ref::<Unavailable>() {
                     Some(missing) => Err(missing.clone().into()),
                     None => Err(anyhow!("{failure:#}")),
@@ -242,7 +241,8 @@ fn artifacts(
     let mut artifacts = BTreeMap::new();
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let Ok(message) = serde_json::from_str::<Message>(line) else { continue };
-        let Message { manifest_path: Some(manifest), target: Some(target), filenames: Some(files), .. } = message else {
+        let Message { manifest_path: Some(manifest), target: Some(target), filenames: Some(files), .. } = message
+        else {
             continue;
         };
         let wasm = files.into_iter().find(|file| file.extension().is_some_and(|extension| extension == "wasm"));
@@ -256,7 +256,8 @@ fn artifacts(
 /// Adds a target's standard library to the toolchain, if it is missing.
 fn add_target(shop: &Workshop, triple: &str) -> Result<()> {
     let workspace = workspace(shop);
-    let rustc = |what: &str| run(clean(&mut Command::new("rustc")).args(["--print", what]).current_dir(&workspace), RUSTUP);
+    let rustc =
+        |what: &str| run(clean(&mut Command::new("rustc")).args(["--print", what]).current_dir(&workspace), RUSTUP);
     if Path::new(rustc("sysroot")?.trim()).join("lib/rustlib").join(triple).is_dir() {
         return Ok(());
     }
@@ -271,14 +272,14 @@ fn add_target(shop: &Workshop, triple: &str) -> Result<()> {
         .map_err(|error| if error.is::<Unavailable>() { Unavailable::new(missing, RUSTUP).into() } else { error })
 }
 
-fn encode(shop: &Workshop, file: &Path) -> Result<Made> {
+fn encode(shop: &Workshop, unit: &Unit, file: &Path) -> Result<Made> {
     let bytes = component::encode(read(file)?, None)?;
     let workspace = workspace(shop);
     let rustc = run(clean(&mut Command::new("rustc")).arg("-V").current_dir(&workspace), RUSTUP)?;
     let rustc = rustc.split(' ').nth(1).unwrap_or("unknown").to_owned();
     let mut tools = vec![("rustc".to_owned(), rustc)];
     let lock = String::from_utf8_lossy(&read(&workspace.join("Cargo.lock"))?).into_owned();
-    if let Ok(version) = locked_version(&lock, "wit-bindgen") {
+    if let Ok(version) = locked_version(&lock, &unit.package, "wit-bindgen") {
         tools.push(("wit-bindgen".to_owned(), version));
     }
     tools.extend(shop.encoder("wit-component"));

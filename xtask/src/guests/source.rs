@@ -188,8 +188,8 @@ pub(super) fn read(file: &Path) -> Result<Vec<u8>> {
     std::fs::read(file).with_context(|| format!("failed to read `{}`", file.display()))
 }
 
-/// The version of a package in a `Cargo.lock`.
-pub(super) fn locked_version(lock: &str, package: &str) -> Result<String> {
+/// The version of a package in a `Cargo.lock`, as another package depends on it: there may be several versions.
+pub(super) fn locked_version(lock: &str, dependent: &str, package: &str) -> Result<String> {
     #[derive(Deserialize)]
     struct Lock {
         package: Vec<Package>,
@@ -198,11 +198,22 @@ pub(super) fn locked_version(lock: &str, package: &str) -> Result<String> {
     struct Package {
         name: String,
         version: String,
+        #[serde(default)]
+        dependencies: Vec<String>,
     }
     let lock: Lock = toml::from_str(lock).context("failed to understand `Cargo.lock`")?;
-    // The host may stand on an older version of the same package; the guests are built with the newest.
-    let versions = lock.package.into_iter().filter(|found| found.name == package).map(|found| found.version);
-    versions.max().with_context(|| format!("`Cargo.lock` has no package `{package}`"))
+    let dependencies =
+        lock.package.iter().filter(|found| found.name == dependent).flat_map(|found| &found.dependencies);
+    // A dependency is a name, and where that is not enough to tell, a version after it.
+    let mut words = dependencies
+        .map(|dependency| dependency.split(' '))
+        .filter_map(|mut words| (words.next() == Some(package)).then_some(words.next()));
+    let version = words.next().with_context(|| format!("`{dependent}` doesn't depend on `{package}`"))?;
+    let mut found = lock.package.iter().filter(|found| found.name == package).map(|found| &*found.version);
+    version
+        .or_else(|| found.next())
+        .map(str::to_owned)
+        .with_context(|| format!("`Cargo.lock` has no package `{package}`"))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -230,4 +241,64 @@ fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     folders.sort();
     Ok(folders)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(entries: &[(&str, &str)]) -> String {
+        let mut inputs = Inputs::empty();
+        for (label, text) in entries {
+            inputs.text(label, text);
+        }
+        inputs.digest()
+    }
+
+    #[test]
+    fn different_inputs_have_different_digests() {
+        assert_eq!(digest(&[("a", "b")]), digest(&[("a", "b")]));
+        assert_ne!(digest(&[("a", "b")]), digest(&[("a", "c")]));
+        assert_ne!(digest(&[("a", "bc")]), digest(&[("ab", "c")]));
+        assert_ne!(digest(&[("a", "b"), ("c", "")]), digest(&[("a", "b")]));
+    }
+
+    #[test]
+    fn a_folder_is_its_files_and_not_what_tools_leave_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let digest = || {
+            let mut inputs = Inputs::empty();
+            inputs.folder(folder.path()).unwrap();
+            inputs.digest()
+        };
+        write("sub/a.c", "int a;");
+        let before = digest();
+        write("sub/a.c", "int a;");
+        write("target/a.o", "");
+        write("sub/__pycache__/a.pyc", "");
+        write(".hidden", "");
+        write("sub/a.c~", "");
+        assert_eq!(digest(), before);
+        write("sub/a.c", "int b;");
+        assert_ne!(digest(), before);
+        write("sub/a.c", "int a;");
+        write("sub/b.c", "");
+        assert_ne!(digest(), before);
+    }
+
+    #[test]
+    fn a_version_is_the_one_that_the_dependent_has() {
+        let lock = "[[package]]\nname = 'a'\nversion = '1.0.0'\n[[package]]\nname = 'b'\nversion = '1.0.0'\n\
+                    [[package]]\nname = 'b'\nversion = '2.0.0'\n\
+                    [[package]]\nname = 'xtask'\nversion = '0.1.0'\ndependencies = ['a', 'b 2.0.0']\n";
+        assert_eq!(locked_version(lock, "xtask", "a").unwrap(), "1.0.0");
+        assert_eq!(locked_version(lock, "xtask", "b").unwrap(), "2.0.0");
+        assert!(locked_version(lock, "xtask", "c").is_err());
+        assert!(locked_version(lock, "a", "b").is_err());
+    }
 }

@@ -15,7 +15,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde::Deserialize;
 
-use super::command::{Unavailable, clean, run};
+use super::command::{ToolFailed, Unavailable, clean, run};
 use super::pins::{Pins, Wheel};
 use super::source::{read, sha256};
 
@@ -63,10 +63,9 @@ impl Tools {
 
     /// The folder `node_modules` with the tools from npm.
     pub(super) fn node_modules(&self) -> Result<PathBuf> {
-        let pin = self.pins.npm();
-        let folder = self.place("npm", "tools", &pin.lock_sha256);
+        self.check_lock()?;
+        let folder = self.place("npm", "tools", &self.pins.npm().lock_sha256);
         let folder = self.once("npm", folder, |folder| {
-            self.check_lock()?;
             crate::term::say("fetching the JavaScript tools from npm (once, into target/toolchains)");
             self.fetch(folder, |work| {
                 let tree = work.join("tree");
@@ -79,7 +78,7 @@ impl Tools {
                 let mut npm = Command::new("npm");
                 let arguments = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
                 run(clean(&mut npm).args(arguments).current_dir(&tree), NODE)
-                    .map_err(|error| unless_missing(error, "npm could not fetch its packages; see its error above"))?;
+                    .map_err(|error| fetch_failed("npm", error))?;
                 let installed = Lock::read(&tree.join("node_modules/.package-lock.json"))?;
                 installed.check_against(&Lock::read(&self.guests.join("js/package-lock.json"))?)?;
                 Ok(tree)
@@ -210,15 +209,18 @@ pub(super) fn python() -> Command {
 
 /// Downloads a wheel for this machine, checks it, and unpacks it.
 fn fetch_wheel(name: &str, pin: &Wheel, work: &Path) -> Result<PathBuf> {
-    if run(python().args(["-m", "pip", "--version"]), PYTHON).is_err_and(|error| !error.is::<Unavailable>()) {
-        return Err(Unavailable::new("python3 has no pip", PYTHON).into());
+    if let Err(error) = run(python().args(["-m", "pip", "--version"]), PYTHON) {
+        return Err(if error.is::<Unavailable>() {
+            error
+        } else {
+            Unavailable::new("python3 has no pip", PYTHON).into()
+        });
     }
     let download = work.join("download");
     let mut pip = python();
     pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--no-cache-dir", "--dest"]);
     pip.arg(&download).arg(format!("{name}=={}", pin.version));
-    run(&mut pip, PYTHON)
-        .map_err(|error| unless_missing(error, &format!("pip could not fetch {name}; see its error above")))?;
+    run(&mut pip, PYTHON).map_err(|error| fetch_failed("pip", error))?;
     let wheel = std::fs::read_dir(&download)
         .with_context(|| format!("failed to read `{}`", download.display()))?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
@@ -253,9 +255,19 @@ fn check_wheel(name: &str, pin: &Wheel, wheel: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A client that ran and could not fetch: most often there is no network. That says nothing about the guest.
-fn unless_missing(error: anyhow::Error, what: &str) -> anyhow::Error {
-    if error.is::<Unavailable>() { error } else { Unavailable::new(what, "mend that and run again").into() }
+/// A client that ran and could not fetch: most often there is no network, so the tool is missing. But a file with
+/// another hash than the pinned one, which npm sees before we do, is never a tool that is merely missing.
+fn fetch_failed(client: &str, error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<ToolFailed>() {
+        Some(failed) if failed.output.contains("EINTEGRITY") => {
+            error.context("a download has another hash than the one that is pinned in `guests/js/package-lock.json`")
+        }
+        Some(_) => {
+            Unavailable::new(format!("{client} could not fetch it (see its error above)"), "mend that and run again")
+                .into()
+        }
+        None => error,
+    }
 }
 
 fn remove(folder: &Path) -> Result<()> {
@@ -355,7 +367,14 @@ mod tests {
         let tries = std::cell::Cell::new(0);
         for _ in 0..3 {
             let place = root.path().join("tool");
-            assert!(tools.once("tool", place, |_| { tries.set(tries.get() + 1); bail!("broken") }).is_err());
+            assert!(
+                tools
+                    .once("tool", place, |_| {
+                        tries.set(tries.get() + 1);
+                        bail!("broken")
+                    })
+                    .is_err()
+            );
         }
         assert_eq!(tries.get(), 1);
     }

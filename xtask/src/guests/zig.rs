@@ -7,8 +7,8 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::command::{clean, run};
 use super::c::Compiler;
+use super::command::{clean, run};
 use super::component::{self, Made};
 use super::source::{Guest, read};
 use super::{Workshop, bindings, manifest};

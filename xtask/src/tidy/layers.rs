@@ -44,7 +44,7 @@ pub(super) const LAYERS: &[Layer] = &[
         "bindings cache call component ending engine host limiter linker outcome policy quota receipt scheduler state \
          stdio tenant text",
     ),
-    layer("host", "cache component engine linker outcome policy scheduler state"),
+    layer("host", "bindings cache component engine linker outcome policy scheduler state text"),
     layer("cache", "component engine outcome policy"),
     layer("component", "bindings call ending engine linker outcome policy state text"),
     layer("call", "ending outcome text"),
@@ -61,7 +61,7 @@ pub(super) const LAYERS: &[Layer] = &[
     pure("receipt", "outcome policy quota tenant"),
     pure("quota", "outcome policy tenant"),
     pure("tenant", "policy"),
-    pure("outcome", "policy"),
+    pure("outcome", "policy text"),
     pure("policy", ""),
     pure("text", ""),
 ];

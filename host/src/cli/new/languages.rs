@@ -140,7 +140,8 @@ const RUST: Template = Template {
 
 const C: Template = Template {
     title: "C",
-    needs: "You need make and Python with venv (Debian: make, python3-venv). The build fetches zig from PyPI into .venv.",
+    needs: "You need make and Python with venv (Debian: make, python3-venv). The build fetches zig from \
+            PyPI into .venv.",
     build: &["make"],
     component: "build/my-job.wasm",
     main: "src/job.c",
@@ -157,7 +158,8 @@ const C_BINDINGS: &[File] = template!("c":
 
 const CPP: Template = Template {
     title: "C++",
-    needs: "You need make and Python with venv (Debian: make, python3-venv). The build fetches zig from PyPI into .venv.",
+    needs: "You need make and Python with venv (Debian: make, python3-venv). The build fetches zig from \
+            PyPI into .venv.",
     build: &["make"],
     component: "build/my-job.wasm",
     main: "src/job.cpp",
@@ -176,7 +178,8 @@ const CPP: Template = Template {
 
 const GO: Template = Template {
     title: "Go",
-    needs: "You need make and Python with venv (Debian: make, python3-venv). The build fetches Go from PyPI into .venv.",
+    needs: "You need make and Python with venv (Debian: make, python3-venv). The build fetches Go from \
+            PyPI into .venv.",
     build: &["make"],
     component: "build/my-job.wasm",
     main: "export_sandbox_host_job/run.go",
@@ -243,8 +246,8 @@ const TS: Template = Template {
 
 const PYTHON: Template = Template {
     title: "Python",
-    needs: "You need make and Python with venv (Debian: make, python3-venv). The build fetches componentize-py from PyPI \
-            into .venv.",
+    needs: "You need make and Python with venv (Debian: make, python3-venv). The build fetches componentize-py from \
+            PyPI into .venv.",
     build: &["make"],
     component: "build/my-job.wasm",
     main: "app.py",
@@ -255,8 +258,8 @@ const PYTHON: Template = Template {
 
 const ZIG: Template = Template {
     title: "Zig",
-    needs: "You need Python with venv (Debian: python3-venv) to fetch zig from PyPI into .venv, or a zig 0.17 of your own \
-            for the last step.",
+    needs: "You need Python with venv (Debian: python3-venv), which fetches zig from PyPI into .venv; or a zig 0.17 \
+            of your own, for the last step.",
     build: &[
         "python3 -m venv .venv",
         ".venv/bin/python -m pip install --requirement requirements.txt",

@@ -1,4 +1,4 @@
-// The C header sandbox_pure.h, translated by zig. Without what comes from the C library's own headers.
+// The C header sandbox_pure.h, translated by zig, without what comes from the C library's headers.
 
 const __root = @This();
 pub const struct_sandbox_pure_string_t = extern struct {
