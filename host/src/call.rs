@@ -4,17 +4,25 @@
 //! every value is checked against the component's own types before the guest starts. Resources are refused, since a
 //! handle has no text form and nothing could be done with one after the call.
 
+use std::fmt::Write as _;
 use wasm_wave::untyped::UntypedFuncCall;
 use wasm_wave::wasm::DisplayType;
+
 use wasmtime::Engine;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, Type, Val};
 
 use crate::outcome::{Refusal, Stop};
-use crate::text::escape;
+use crate::text::{Bounded, escape};
 
 /// Brackets that a call's text may nest.
 const MAX_DEPTH: usize = 64;
+
+/// Parts of a type that are gone through, counted as often as they are used.
+const MAX_TYPES: u32 = 100_000;
+
+/// Bytes of a signature that are shown.
+const MAX_SIGNATURE: usize = 2000;
 
 /// A call that fits the component: which function, and its arguments.
 #[derive(Clone, Debug)]
@@ -41,18 +49,18 @@ impl FunctionCall {
         let args = if args.is_empty() { "()" } else { args };
         bounded(args)?;
         let function = find(path.trim(), functions(component, engine))?;
-        let signature = function.signature();
         let refuse = |message: String| {
+            let signature = function.signature();
             Stop::refused(Refusal::Call, message, format!("the signature is `{signature}`, with arguments in WAVE"))
         };
         for (name, ty) in function.ty.params() {
             if let Some(what) = unsupported(&ty) {
-                return Err(refuse(format!("the parameter `{name}` has {what}, which has no text form")));
+                return Err(refuse(format!("the parameter `{name}` has {what}")));
             }
         }
         for ty in function.ty.results() {
             if let Some(what) = unsupported(&ty) {
-                return Err(refuse(format!("the result has {what}, which has no text form")));
+                return Err(refuse(format!("the result has {what}")));
             }
         }
         let source = format!("f{args}");
@@ -88,16 +96,26 @@ impl Function {
         }
     }
 
+    /// The signature in WIT. A small component can have types whose text would fill all memory, so it is bounded.
     fn signature(&self) -> String {
-        let unprintable = self.ty.params().any(|(_, ty)| unsupported(&ty).is_some())
-            || self.ty.results().any(|ty| unsupported(&ty).is_some());
-        if unprintable {
-            return format!("{}: func(…)", self.name);
+        let params = self.ty.params().map(|(_, ty)| ty);
+        if params.chain(self.ty.results()).any(|ty| unsupported(&ty).is_some()) {
+            return format!("{}: func(…)", escape(&self.name));
         }
-        let shown = |ty: &Type| DisplayType(ty).to_string();
-        let params: Vec<String> = self.ty.params().map(|(name, ty)| format!("{name}: {}", shown(&ty))).collect();
-        let results: String = self.ty.results().map(|ty| format!(" -> {}", shown(&ty))).collect();
-        format!("{}: func({}){results}", self.name, params.join(", "))
+        let mut text = Bounded::new(MAX_SIGNATURE);
+        // An error is the bound, and what came before it is what is wanted.
+        let _ = self.write_signature(&mut text);
+        escape(&text.text)
+    }
+
+    fn write_signature(&self, text: &mut Bounded) -> std::fmt::Result {
+        write!(text, "{}: func(", self.name)?;
+        for (n, (name, ty)) in self.ty.params().enumerate() {
+            let comma = if n == 0 { "" } else { ", " };
+            write!(text, "{comma}{name}: {}", DisplayType(&ty))?;
+        }
+        write!(text, ")")?;
+        self.ty.results().try_for_each(|ty| write!(text, " -> {}", DisplayType(&ty)))
     }
 
     /// Whether a path means this function: the whole name, the interface without its version or package, or the bare
@@ -187,19 +205,31 @@ fn at(message: &str) -> String {
     escape(message.lines().next().unwrap_or_default())
 }
 
-/// What of a type has no text form.
+/// What of a type keeps it from being called by name.
 fn unsupported(ty: &Type) -> Option<&'static str> {
+    look(ty, &mut { MAX_TYPES })
+}
+
+/// Goes through a type. Types share their parts, so a small component can have one that takes for ever to go through;
+/// `left` bounds that.
+fn look(ty: &Type, left: &mut u32) -> Option<&'static str> {
+    *left = left.saturating_sub(1);
+    if *left == 0 {
+        return Some("a type with too many parts");
+    }
     match ty {
-        Type::Own(_) | Type::Borrow(_) => Some("a resource"),
-        Type::Future(_) | Type::Stream(_) | Type::ErrorContext => Some("a future, stream or error context"),
-        Type::Map(_) => Some("a map"),
-        Type::List(list) => unsupported(&list.ty()),
-        Type::FixedLengthList(list) => unsupported(&list.ty()),
-        Type::Record(record) => record.fields().find_map(|field| unsupported(&field.ty)),
-        Type::Tuple(tuple) => tuple.types().find_map(|ty| unsupported(&ty)),
-        Type::Variant(variant) => variant.cases().find_map(|case| case.ty.as_ref().and_then(unsupported)),
-        Type::Option(option) => unsupported(&option.ty()),
-        Type::Result(result) => [result.ok(), result.err()].iter().flatten().find_map(unsupported),
+        Type::Own(_) | Type::Borrow(_) => Some("a resource, which has no text form"),
+        Type::Future(_) | Type::Stream(_) | Type::ErrorContext => {
+            Some("a future, stream or error context, which has no text form")
+        }
+        Type::Map(_) => Some("a map, which has no text form"),
+        Type::List(list) => look(&list.ty(), left),
+        Type::FixedLengthList(list) => look(&list.ty(), left),
+        Type::Record(record) => record.fields().find_map(|field| look(&field.ty, left)),
+        Type::Tuple(tuple) => tuple.types().find_map(|ty| look(&ty, left)),
+        Type::Variant(variant) => variant.cases().find_map(|case| case.ty.as_ref().and_then(|ty| look(ty, left))),
+        Type::Option(option) => look(&option.ty(), left),
+        Type::Result(result) => [result.ok(), result.err()].iter().flatten().find_map(|ty| look(ty, left)),
         _ => None,
     }
 }
@@ -224,7 +254,7 @@ fn check_fields(node: &wasm_wave::ast::Node, ty: &Type, source: &str) -> Result<
             for (name, value) in fields {
                 match record.fields().find(|field| field.name == name) {
                     Some(field) => check_fields(value, &field.ty, source)?,
-                    None => return Err(format!("`{name}` is no field of `{}`", DisplayType(ty))),
+                    None => return Err(format!("`{}` is no field of this record", escape(name))),
                 }
             }
             Ok(())

@@ -12,7 +12,7 @@ use wasmtime_wasi::I32Exit;
 use crate::outcome::{Stop, StopReason};
 use crate::policy::{LimitKind, Limits};
 use crate::quota::Quota;
-use crate::text::escape;
+use crate::text::{Bounded, escape};
 
 /// Bytes of one frame's text that are kept.
 const MAX_FRAME: usize = 300;
@@ -32,7 +32,7 @@ pub(crate) fn stop_of(error: &wasmtime::Error, limits: &Limits, quota: &Quota, f
     }
     let cause = match trap {
         Some(trap) => trap.to_string().replacen("wasm trap: ", "", 1),
-        None => escape(&format!("{:#}", error.root_cause())),
+        None => escape(&error.root_cause().to_string()),
     };
     Stop { trace, ..Stop::new(StopReason::Trapped, format!("the guest trapped: {cause}")) }
 }
@@ -59,7 +59,8 @@ fn limit_of(error: &wasmtime::Error, trap: Option<Trap>, limits: &Limits, quota:
     if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
         return Some(Stop::limit(LimitKind::Handles, limits.handles, limits.handles, Some(1)));
     }
-    let text = format!("{error:#}");
+    // Only the cause: the text of the whole error has the guest's stack in it, which the engine demangles without bound.
+    let text = error.root_cause().to_string();
     if text.contains("store handle limit exceeded") {
         return Some(Stop::limit(LimitKind::Handles, limits.handles, limits.handles, Some(1)));
     }
@@ -99,18 +100,19 @@ fn trace(error: &wasmtime::Error) -> Vec<String> {
     backtrace.frames().iter().map(frame).collect()
 }
 
+/// A name as its source has it. A few bytes can stand for gigabytes of a demangled name, so what is written is bounded
+/// while it is written.
 fn demangle(name: &str) -> String {
+    let mut text = Bounded::new(MAX_FRAME);
+    // An error of writing is the bound, and what came before it is what is wanted.
     if let Ok(name) = rustc_demangle::try_demangle(name) {
-        return format!("{name:#}");
+        let _ = write!(text, "{name:#}");
+    } else if let Ok(symbol) = cpp_demangle::Symbol::new(name) {
+        let _ = symbol.structured_demangle(&mut text, &cpp_demangle::DemangleOptions::default());
+    } else {
+        let _ = text.write_str(name);
     }
-    // A C++ name; anything longer than this is an attack on the demangler rather than a name.
-    if name.len() < 4096
-        && let Ok(symbol) = cpp_demangle::Symbol::new(name)
-        && let Ok(name) = symbol.demangle()
-    {
-        return name;
-    }
-    name.to_owned()
+    text.text
 }
 
 #[cfg(test)]

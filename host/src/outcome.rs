@@ -232,7 +232,7 @@ impl StopReason {
 impl Stop {
     /// A stop with a message and nothing else.
     pub fn new(reason: StopReason, message: impl Into<String>) -> Self {
-        Self { reason, message: escape_lines(&message.into()), hint: None, limit: None, trace: Vec::new() }
+        Self { reason, message: cut(escape_lines(&message.into())), hint: None, limit: None, trace: Vec::new() }
     }
 
     /// A component that can't be run, with what to do about it.
@@ -262,9 +262,20 @@ impl Stop {
     /// Adds what to do about it.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(escape_lines(&hint.into()));
+        self.hint = Some(cut(escape_lines(&hint.into())));
         self
     }
+}
+
+/// Bytes of a message that are kept: a guest or a caller chose part of it.
+const MAX_MESSAGE: usize = 8 * 1024;
+
+fn cut(mut message: String) -> String {
+    if message.len() > MAX_MESSAGE {
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE));
+        message.push('…');
+    }
+    message
 }
 
 impl<R> Outcome<R> {

@@ -25,6 +25,32 @@ fn is_format(c: char) -> bool {
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// Text that takes so many bytes and no more: writing past that is an error, which ends whatever is being written.
+pub(crate) struct Bounded {
+    pub(crate) text: String,
+    max: usize,
+}
+
+impl Bounded {
+    pub(crate) fn new(max: usize) -> Self {
+        Self { text: String::new(), max }
+    }
+}
+
+impl std::fmt::Write for Bounded {
+    fn write_str(&mut self, part: &str) -> std::fmt::Result {
+        let room = self.max.saturating_sub(self.text.len());
+        if part.len() <= room {
+            self.text.push_str(part);
+            return Ok(());
+        }
+        self.text.push_str(part.get(..part.floor_char_boundary(room)).unwrap_or_default());
+        self.text.push('…');
+        self.max = 0;
+        Err(std::fmt::Error)
+    }
+}
+
 /// The text with every control character escaped but line feeds: the last net under a message that is made of several
 /// lines on purpose. Names that a guest chose go through [`escape`] before they become part of one.
 pub(crate) fn escape_lines(text: &str) -> String {

@@ -266,3 +266,59 @@ fn a_receipt_through_a_link_keeps_nothing_of_what_was_there() {
     crate::support::check_schema(&receipt);
     assert!(link.is_symlink());
 }
+
+#[test]
+fn a_message_that_nobody_can_read_is_no_panic() {
+    if !std::path::Path::new("/dev/full").exists() {
+        return;
+    }
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let receipt = folder.path().join("receipt.json");
+    let mut run = host();
+    run.args(["run", "--cpu", "50ms", "--receipt"]).arg(&receipt).arg(probe("spin")).stderr(full());
+    assert_eq!(run.status().unwrap().code(), Some(152));
+    assert!(receipt.exists());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no unfinished file is left");
+    assert_eq!(host().args(["run", "no-such-file"]).stderr(full()).status().unwrap().code(), Some(127));
+    let status =
+        host().arg("run").arg(guest("rust/redact.wasm")).stdin(std::process::Stdio::null()).stderr(full()).status();
+    assert_eq!(status.unwrap().code(), Some(0));
+}
+
+/// Types that share their parts: a few kilobytes that would be gigabytes as text, or would take for ever to go through.
+#[test]
+fn a_type_that_is_a_bomb_is_refused() {
+    let mut text = String::from("(component (type $t0 (record (field \"");
+    text += &"x".repeat(50_000);
+    text += "\" u8)))";
+    for n in 1..=24 {
+        text += &format!("(type $t{n} (tuple $t{0} $t{0}))", n - 1);
+    }
+    text += "(import \"t\" (type $x (eq $t24)))
+        (core module $m (memory (export \"m\") 1) (func (export \"r\") (param i32 i32 i32 i32) (result i32) (i32.const 0))
+          (func (export \"f\") (param i32)))
+        (core instance $i (instantiate $m))
+        (func $f (param \"v\" $x) (canon lift (core func $i \"f\") (memory (core memory $i \"m\")) (realloc (core func $i \"r\"))))
+        (export \"f\" (func $f)))";
+    let ran = Run::new("-").flag("--invoke", "f(1)").stdin(&text).go();
+    assert!(["refused.call", "refused.invalid", "refused.import"].contains(&ran.reason()), "{}", ran.stderr);
+    assert!(ran.stderr.len() < 20_000);
+}
+
+/// Each template argument stands for two of the one before it, so a few hundred bytes would be gigabytes of a name.
+#[test]
+fn a_name_that_is_a_bomb_for_the_demangler_is_cut() {
+    let mut name = String::from("_Z1f1AIiE");
+    for n in 0..22 {
+        let digit = |n: u32| char::from_digit(n, 36).unwrap().to_ascii_uppercase();
+        name += &format!("S_IS{0}_S{0}_E", digit(n));
+    }
+    let text = format!(
+        "(module (memory (export \"memory\") 1) (func $\"{name}\" unreachable) (func (export \"_start\") call $\"{name}\"))"
+    );
+    let ran = Run::new("-").flag("--cpu", "200ms").stdin(text).go();
+    ran.ended("trapped", 134);
+    let frame = ran.at("/stop/trace/0").as_str().unwrap();
+    assert!(frame.starts_with("f(A<int>, ") && frame.len() < 400, "{frame}");
+}

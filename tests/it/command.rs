@@ -114,12 +114,12 @@ fn a_component_that_is_composed_of_others_runs() {
             (func (export "length") (param i32 i32) (result i32) (local.get 1)))
           (core instance $i (instantiate $m))
           (func (export "length") (param "text" string) (result u32)
-            (canon lift (core func $i "length") (memory $i "memory") (realloc (func $i "realloc")))))
+            (canon lift (core func $i "length") (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))
         (component $outer
           (import "length" (func $length (param "text" string) (result u32)))
           (core module $libc (memory (export "memory") 1) (data (i32.const 8) "four"))
           (core instance $libc (instantiate $libc))
-          (core func $lowered (canon lower (func $length) (memory $libc "memory")))
+          (core func $lowered (canon lower (func $length) (memory (core memory $libc "memory"))))
           (core module $m
             (import "l" "length" (func $length (param i32 i32) (result i32)))
             (func (export "measure") (result i32) (call $length (i32.const 8) (i32.const 4))))
@@ -130,4 +130,20 @@ fn a_component_that_is_composed_of_others_runs() {
         (export "measure" (func $outer "measure")))"#;
     let ran = Run::new("-").flag("--invoke", "measure()").stdin(text).go();
     assert_eq!(ran.ended("returned", 0).text(), "4\n");
+}
+
+/// What a caller passes on to a guest is never a flag of the host's, least of all a grant.
+#[test]
+fn everything_after_the_component_is_the_guests() {
+    let ran = run_probe("args-env-stdin").args(&["--dir=/::/", "--memory", "1B", "-q", "--", "--help"]);
+    let text = ran.ended("returned", 0).text();
+    for arg in ["--dir=/::/", "--memory", "1B", "-q", "--", "--help"] {
+        assert!(text.lines().any(|line| line.contains(arg)), "no `{arg}` in {text}");
+    }
+    assert_eq!(ran.number("/limits/memory"), 128 << 20);
+    let marked = run_probe("args-env-stdin").args(&["--", "--quiet"]);
+    assert!(marked.ended("returned", 0).text().contains("--quiet"));
+    let output =
+        crate::support::host().args(["run", "--dri", "x"]).arg(crate::support::probe("clock")).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "a flag before the component is a flag");
 }

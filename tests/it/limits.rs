@@ -141,9 +141,13 @@ fn output_is_written_to_the_last_byte_that_fits() {
 
 #[test]
 fn log_messages_and_the_jobs_body_are_output_too() {
-    let log = |bytes: &str| run_probe("log-flood").flag("--output", "5000").args(&[format!("bytes={bytes}")]);
-    assert_eq!(log("5000").ended("returned", 0).number("/usage/log-bytes"), 5000);
-    log("5001").hit("output", 153, 5000);
+    // Five messages, and for each 64 bytes for what the host writes around it; then the output's content type.
+    let log = |bytes: &str| run_probe("log-flood").flag("--output", "5330").args(&[format!("bytes={bytes}")]);
+    assert_eq!(log("5000").ended("returned", 0).number("/usage/log-bytes"), 5320);
+    log("5001").hit("output", 153, 5330);
+    let empty = |bytes: &str| run_probe("log-flood").flag("--output", "1000").args(&[bytes, "message=1"]);
+    assert_eq!(empty("bytes=15").ended("returned", 0).number("/usage/log-bytes"), 15 * 65);
+    empty("bytes=16").hit("output", 153, 1000);
     run_probe("log-flood").flag("--output", "5000").go().hit("output", 153, 5000);
     let body = |bytes: &str| run_probe("job-output").flag("--output", "5000").args(&[format!("bytes={bytes}")]);
     let fits = body("5000");

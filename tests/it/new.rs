@@ -298,7 +298,7 @@ fn what_is_generated_is_what_the_samples_are_built_with() {
                 "go" if path.starts_with("redact/") || path.starts_with("export_") => {}
                 "go" => hold(format!("go/{path}"), &bytes),
                 _ if path == "bindings.zig" => {
-                    hold("zig/bindings/bindings.zig".to_owned(), only_ours(text(&bytes)).as_bytes())
+                    hold("zig/bindings/bindings.zig".to_owned(), only_ours(text(&bytes)).as_bytes());
                 }
                 _ => {}
             }

@@ -13,6 +13,9 @@ use crate::bindings::wasi::logging::logging;
 use crate::quota::Quota;
 use crate::text::escape;
 
+/// Bytes that each message counts for what the host writes around it.
+const LINE: u64 = 64;
+
 /// What logging needs: where to count, and whose message it is.
 pub(crate) struct LoggingView<'a> {
     pub(crate) quota: &'a Quota,
@@ -29,12 +32,14 @@ impl HasData for Logging {
 impl LoggingView<'_> {
     /// Counts and emits one message.
     pub(crate) fn emit(&mut self, level: log::Level, context: &str, message: &str) -> wasmtime::Result<()> {
-        let bytes = (context.len() as u64).saturating_add(message.len() as u64);
+        let (context, message) = (escape(context), escape(message));
+        // What is written counts and not what was sent: escaping makes text longer, and an empty message is a line too.
+        let bytes = LINE.saturating_add(context.len() as u64).saturating_add(message.len() as u64);
         self.quota.output.try_take(bytes)?;
         self.quota.log_bytes.fetch_add(bytes, Relaxed);
         // Quoted here, since the subscriber's own quoting would escape it a second time.
-        let context = tracing::field::display(format!("\"{}\"", escape(context).replace('"', "\\\"")));
-        let (tenant, message) = (self.tenant, escape(message));
+        let context = tracing::field::display(format!("\"{}\"", context.replace('"', "\\\"")));
+        let tenant = self.tenant;
         match level {
             log::Level::Trace => tracing::trace!(target: "guest", tenant, context, "{message}"),
             log::Level::Debug => tracing::debug!(target: "guest", tenant, context, "{message}"),
@@ -77,11 +82,14 @@ mod tests {
 
     #[test]
     fn every_byte_of_a_message_counts_as_output() {
-        let quota = Quota::new(&Limits { output: Bytes(10), ..Limits::default() });
+        let quota = Quota::new(&Limits { output: Bytes(2 * LINE + 11), ..Limits::default() });
         let mut view = LoggingView { quota: &quota, tenant: "t" };
         assert!(view.emit(log::Level::Info, "12345", "67890").is_ok());
-        let error = view.emit(log::Level::Info, "", "1").unwrap_err();
+        // A line feed is written as two characters.
+        assert!(view.emit(log::Level::Info, "", "\n").is_err());
+        assert!(view.emit(log::Level::Info, "", "1").is_ok());
+        let error = view.emit(log::Level::Info, "", "").unwrap_err();
         assert_eq!(error.downcast_ref::<Stop>().unwrap().reason.code(), "limit.output");
-        assert_eq!(quota.log_bytes.load(Relaxed), 10);
+        assert_eq!(quota.log_bytes.load(Relaxed), 2 * LINE + 11);
     }
 }

@@ -66,7 +66,13 @@ impl ReceiptFile {
         // A link is followed by writing through it: replacing it would surprise whoever made it.
         let special = std::fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file());
         if special {
-            return std::fs::OpenOptions::new().write(true).open(path).map(Self::Direct).map_err(failed);
+            return std::fs::OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(path)
+                .map(Self::Direct)
+                .map_err(failed);
         }
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.tmp", std::process::id()));

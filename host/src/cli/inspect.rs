@@ -1,8 +1,8 @@
 //! `host inspect`: what a component is and what it would need, without running it.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
-use anstream::println;
 use clap::Args;
 use host::policy::{Bytes, LimitKind, Limits};
 use host::{Inspection, escape};
@@ -28,6 +28,13 @@ pub(crate) struct Inspect {
     component: PathBuf,
 }
 
+/// Writes a line to standard output. A reader that has gone away had what it wanted.
+macro_rules! say {
+    ($($arg:tt)*) => {
+        let _ = writeln!(std::io::stdout(), $($arg)*);
+    };
+}
+
 const EXAMPLES: &str = "Examples:
   host inspect redact.wasm
   host inspect --wit redact.wasm
@@ -45,14 +52,16 @@ impl Inspect {
             }
         };
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&found).unwrap_or_default());
+            say!("{}", serde_json::to_string_pretty(&found).unwrap_or_default());
         } else if self.wit {
             let Some(wit) = &found.wit else {
                 report::error("the component's world has no WIT form");
                 return 1;
             };
             // The names in it are the component's own.
-            wit.lines().for_each(|line| println!("{}", escape(line)));
+            wit.lines().for_each(|line| {
+                say!("{}", escape(line));
+            });
         } else {
             print(&found);
         }
@@ -63,13 +72,13 @@ impl Inspect {
 fn print(found: &Inspection) {
     let size = |bytes: u64| LimitKind::Memory.row().about(bytes);
     let facts = &found.facts;
-    println!("digest          {}", facts.digest);
-    println!("form            {} ({} core modules)", facts.form, found.core_modules);
-    println!("world           {}", facts.world);
+    say!("digest          {}", facts.digest);
+    say!("form            {} ({} core modules)", facts.form, found.core_modules);
+    say!("world           {}", facts.world);
     for (field, names) in &found.producers {
         let names: Vec<String> =
             names.iter().map(|(name, version)| escape(format!("{name} {version}").trim())).collect();
-        println!("{:<15} {}", escape(field), names.join(", "));
+        say!("{:<15} {}", escape(field), names.join(", "));
     }
     let sizes = &found.sizes;
     let parts = [
@@ -80,8 +89,8 @@ fn print(found: &Inspection) {
         ("other", sizes.other_bytes),
     ];
     let parts: Vec<String> = parts.iter().map(|(name, bytes)| format!("{name} {}", size(*bytes))).collect();
-    println!("size            {}: {}", size(sizes.total_bytes), parts.join(", "));
-    println!("memory at start {}", Bytes(found.minimum_memory_bytes));
+    say!("size            {}: {}", size(sizes.total_bytes), parts.join(", "));
+    say!("memory at start {}", Bytes(found.minimum_memory_bytes));
     list("imports", &facts.imports);
     list("exports", &facts.exports);
     list("could use", &found.grants);
@@ -90,10 +99,10 @@ fn print(found: &Inspection) {
 fn list(title: &str, lines: &[String]) {
     let mut title = title;
     if lines.is_empty() {
-        println!("{title:<15} none");
+        say!("{title:<15} none");
     }
     for line in lines {
-        println!("{title:<15} {}", escape(line));
+        say!("{title:<15} {}", escape(line));
         title = "";
     }
 }

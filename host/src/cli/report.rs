@@ -1,6 +1,7 @@
 //! What a person reads on standard error: errors, hints, a guest's stack. In colour only on a terminal.
 
-use anstream::eprintln;
+use std::io::Write as _;
+
 use host::receipt::Receipt;
 use host::{Stop, escape};
 
@@ -9,19 +10,27 @@ const CYAN: &str = "\x1b[1;36m";
 const DIM: &str = "\x1b[2m";
 const PLAIN: &str = "\x1b[0m";
 
+/// Writes a line to standard error. If that is closed or its disk is full there is nobody to tell, and the exit status
+/// and the receipt still say what happened.
+macro_rules! say {
+    ($($arg:tt)*) => {
+        let _ = writeln!(anstream::stderr(), $($arg)*);
+    };
+}
+
 /// An error of the command itself.
 pub(super) fn error(message: &str) {
-    eprintln!("{RED}error{PLAIN}: {message}");
+    say!("{RED}error{PLAIN}: {message}");
 }
 
 /// What to do about it.
 pub(super) fn hint(message: &str) {
-    eprintln!("{CYAN}hint{PLAIN}: {message}");
+    say!("{CYAN}hint{PLAIN}: {message}");
 }
 
 /// Something worth knowing that is no error.
 pub(super) fn note(message: &str) {
-    eprintln!("{DIM}note{PLAIN}: {message}");
+    say!("{DIM}note{PLAIN}: {message}");
 }
 
 /// What the guest was denied, which may be why it failed.
@@ -46,14 +55,14 @@ pub(super) fn refusal(stop: &Stop) {
 pub(super) fn stop(stop: &Stop, receipt: &Receipt) {
     // Several lines are several findings, each already with its place.
     let mut lines = stop.message.lines();
-    eprintln!("{RED}error{PLAIN}: {}: {}", stop.reason, lines.next().unwrap_or_default());
+    say!("{RED}error{PLAIN}: {}: {}", stop.reason, lines.next().unwrap_or_default());
     for line in lines {
-        eprintln!("       {line}");
+        say!("       {line}");
     }
     if !stop.trace.is_empty() {
-        eprintln!("{DIM}the guest's stack, innermost first:{PLAIN}");
+        say!("{DIM}the guest's stack, innermost first:{PLAIN}");
         for (n, frame) in stop.trace.iter().enumerate() {
-            eprintln!("  {n:>2}: {frame}");
+            say!("  {n:>2}: {frame}");
         }
     }
     denials(receipt);

@@ -1,5 +1,6 @@
 //! `host run`: one invocation, from files and flags to output, messages and a receipt.
 
+use std::ffi::OsString;
 use std::future::Future;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use host::outcome::{Refusal, StopReason};
 use host::policy::{LimitKind, Limits, Policy};
-use host::{Component, Ended, Host, Input, Invocation, Outcome, Sink, Stdin, Stop, Tenant, Value, World};
+use host::{Component, Ended, Host, Input, Invocation, Outcome, Sink, Stdin, Stop, Tenant, Value, World, escape};
 use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -56,13 +57,18 @@ pub(crate) struct Run {
     #[arg(long, short)]
     quiet: bool,
 
-    /// A component, a core module for WASI preview 1, or either as text; `-` reads standard input
-    #[arg(value_name = "COMPONENT")]
-    component: PathBuf,
-
-    /// Arguments of a program; `NAME=VALUE` attributes of a job's input
-    #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
-    args: Vec<String>,
+    /// A component, a core module for WASI preview 1, or either as text (`-` reads standard input); then arguments of a
+    /// program, or `NAME=VALUE` attributes of a job's input. All that follows the component is the guest's
+    // One list and not two: the parser takes flags until a list with trailing arguments begins, and what a caller passes
+    // on to a guest must never be taken for a grant.
+    #[arg(
+        value_names = ["COMPONENT", "ARGS"],
+        required = true,
+        num_args = 1..,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    command: Vec<OsString>,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -75,8 +81,48 @@ const EXAMPLES: &str = "Examples:
 impl Run {
     /// Runs the component and returns the exit status.
     pub(super) async fn run(self) -> u8 {
-        logging(self.quiet);
-        let receipt_file = match self.receipt.as_deref().map(ReceiptFile::create).transpose() {
+        let (component, args) = match self.split() {
+            Ok(split) => split,
+            Err(message) => {
+                report::error(&message);
+                report::hint("flags go before the component; see `host run --help`");
+                return USAGE;
+            }
+        };
+        Runner { options: self, component, args }.run().await
+    }
+
+    /// The component, and the arguments that are the guest's.
+    fn split(&self) -> Result<(PathBuf, Vec<String>), String> {
+        let mut command = self.command.iter();
+        let component = command.next().cloned().unwrap_or_default();
+        if component.to_string_lossy().starts_with('-') && component != "-" {
+            return Err(format!("unexpected flag `{}`", escape(&component.to_string_lossy())));
+        }
+        let mut args = Vec::new();
+        for arg in command {
+            let arg = arg.to_str().ok_or_else(|| format!("the argument {arg:?} is not UTF-8, which WASI needs"))?;
+            args.push(arg.to_owned());
+        }
+        // The usual mark between a program and its arguments, where nothing needs one.
+        if args.first().is_some_and(|first| first == "--") {
+            args.remove(0);
+        }
+        Ok((component.into(), args))
+    }
+}
+
+/// A run whose arguments are told apart.
+struct Runner {
+    options: Run,
+    component: PathBuf,
+    args: Vec<String>,
+}
+
+impl Runner {
+    async fn run(self) -> u8 {
+        logging(self.options.quiet);
+        let receipt_file = match self.options.receipt.as_deref().map(ReceiptFile::create).transpose() {
             Ok(file) => file,
             Err(message) => {
                 report::error(&message);
@@ -84,17 +130,18 @@ impl Run {
                 return USAGE;
             }
         };
+        let interrupt = Interrupt::listen();
         let mut policy = Policy::default();
         let mut loaded = None;
-        let ended = match self.policy.policy() {
+        let ended = match self.options.policy.policy() {
             Ok(given) => {
                 policy = given;
-                self.ended(&mut policy, &mut loaded, &Interrupt::listen()).await
+                self.ended(&mut policy, &mut loaded, &interrupt).await
             }
             Err(stop) => Err(stop),
         };
         let ended = ended.unwrap_or_else(|stop| Ended::refused(TENANT, &policy, loaded.as_ref(), stop));
-        self.finish(ended, receipt_file)
+        self.finish(ended, receipt_file, &interrupt).await
     }
 
     /// Loads and invokes; an error is a stop before there was anything to invoke.
@@ -112,7 +159,7 @@ impl Run {
         let host: Host = Host::new().map_err(|error| Stop::host_fault(error.to_string()))?;
         let component = interrupt.or(self.load(&host, bytes, policy)).await??;
         *loaded = Some(component.clone());
-        if component.facts().world == World::Command && self.invoke.is_none() {
+        if component.facts().world == World::Command && self.options.invoke.is_none() {
             policy.grants.args.extend(self.args.iter().cloned());
         }
         let tenant = Tenant::new(TENANT, policy.clone()).map_err(|error| Stop::host_fault(error.to_string()))?;
@@ -131,7 +178,7 @@ impl Run {
         let size = host::policy::Bytes(bytes.len() as u64);
         let load = host.load(bytes, policy);
         tokio::pin!(load);
-        let told = !self.quiet && std::io::stderr().is_terminal();
+        let told = !self.options.quiet && std::io::stderr().is_terminal();
         tokio::select! {
             result = &mut load => return result,
             () = tokio::time::sleep(SLOW), if told => {
@@ -148,7 +195,7 @@ impl Run {
         stdin: bool,
         interrupt: &Interrupt,
     ) -> Result<Invocation, Stop> {
-        if let Some(call) = &self.invoke {
+        if let Some(call) = &self.options.invoke {
             if !self.args.is_empty() {
                 let message = "`--invoke` has its arguments in the call, and there are others after the component";
                 return Err(Stop::refused(Refusal::Call, message, "write `--invoke 'func(args)'`"));
@@ -189,16 +236,27 @@ impl Run {
     }
 
     /// Writes output and receipt, says what went wrong, and returns the exit status.
-    fn finish(&self, ended: Ended, receipt_file: Option<ReceiptFile>) -> u8 {
+    async fn finish(&self, ended: Ended, receipt_file: Option<ReceiptFile>, interrupt: &Interrupt) -> u8 {
         let Ended { outcome, mut receipt, lost_output } = ended;
         let mut status = outcome.reason().exit_status();
-        let written = match outcome.value() {
-            Some(Value::Job(Ok(output))) => write_stdout(&output.body),
+        let output = match outcome.value() {
+            Some(Value::Job(Ok(output))) => output.body.clone(),
             Some(value) => value
                 .to_wave()
                 .filter(|text| !text.is_empty())
-                .map_or(Ok(()), |text| write_stdout(format!("{text}\n").as_bytes())),
-            None => Ok(()),
+                .map_or(Vec::new(), |text| format!("{text}\n").into_bytes()),
+            None => Vec::new(),
+        };
+        // A reader may be slow for a good reason, so there is no deadline here; but the user can stop it.
+        let written = tokio::task::spawn_blocking(move || write_stdout(&output));
+        let written = match interrupt.or(written).await {
+            Ok(written) => written.unwrap_or_else(|_| Err(std::io::Error::other("the writer panicked"))),
+            Err(_) if outcome.reason() == StopReason::Cancelled => Ok(()),
+            Err(stop) => {
+                report::note("cancelled while the output was being written");
+                status = stop.reason.exit_status();
+                Ok(())
+            }
         };
         let written = lost_output.map_or(written, Err);
         if let Err(error) = written {
@@ -213,7 +271,7 @@ impl Run {
             let said = matches!(&outcome, Outcome::Failed { value, .. } if !matches!(value, Some(Value::Job(_))));
             if !said {
                 report::stop(stop, &receipt);
-            } else if !self.quiet {
+            } else if !self.options.quiet {
                 report::denials(&receipt);
             }
         }
@@ -291,7 +349,7 @@ impl Interrupt {
     /// Ends when the user wants to stop.
     async fn wished(mut self) {
         if self.0.wait_for(|wished| *wished).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
@@ -316,6 +374,7 @@ fn logging(quiet: bool) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(colour)
+        .log_internal_errors(false)
         .without_time()
         .compact();
     // Nothing else in this process sets one, so there is no error to handle.

@@ -137,6 +137,12 @@ fn is_component(bytes: &[u8]) -> Result<bool, Stop> {
 /// Wraps a core module into a component: with the world that its toolchain wrote into it, or as a program.
 fn adapt(module: &[u8]) -> Result<Vec<u8>, Stop> {
     let facts = Facts::read(module)?;
+    if facts.imports > MAX_IMPORTS {
+        return Err(invalid(format!(
+            "the core module has {} imports, and at most {MAX_IMPORTS} are adapted",
+            facts.imports
+        )));
+    }
     if !facts.foreign.is_empty() {
         let list = facts.foreign.join("`, `");
         return Err(Stop::refused(
@@ -172,12 +178,17 @@ pub(crate) fn one_line(error: &anyhow::Error) -> String {
     causes.join(": ")
 }
 
+/// Imports of a core module that are adapted: WASI preview 1 has fewer than fifty, and adapting takes time that grows
+/// faster than their number.
+const MAX_IMPORTS: usize = 1000;
+
 /// What of a core module decides how it is adapted.
 #[derive(Default)]
 struct Facts {
     foreign: Vec<String>,
     has_world: bool,
     has_start: bool,
+    imports: usize,
 }
 
 impl Facts {
@@ -193,6 +204,7 @@ impl Facts {
                 Payload::ImportSection(section) => {
                     for import in section.into_imports() {
                         let import = import.map_err(broken)?;
+                        facts.imports += 1;
                         if import.module != WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME {
                             imports.push(escape(&format!("{}.{}", import.module, import.name)));
                         }

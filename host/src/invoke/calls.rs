@@ -25,26 +25,31 @@ pub(super) async fn job<E: Send>(
     match result {
         Ok(output) => {
             let quota = &store.data().quota;
-            let bytes = output.body.len() as u64;
+            let words = output.attributes.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+            let words = words + output.content_type.as_ref().map_or(0, String::len);
+            let bytes = (output.body.len() + words) as u64;
             quota.output.try_take(bytes)?;
             quota.body_bytes.store(bytes, Relaxed);
             Ok(Verdict::Returned(Value::Job(Ok(output))))
         }
         Err(failure) => {
-            let stop = Stop::new(StopReason::Failed(1), failure_text(&failure));
+            let (kind, text) = match &failure {
+                Failure::InvalidInput(text) => ("invalid-input", text),
+                Failure::InvalidConfig(text) => ("invalid-config", text),
+                Failure::Other(text) => ("other", text),
+            };
+            store.data().quota.output.try_take(text.len() as u64)?;
+            // Cut before it is escaped, which makes it longer.
+            let end = text.floor_char_boundary(MAX_FAILURE);
+            let text = format!("{kind}: {}", escape(text.get(..end).unwrap_or_default()));
+            let stop = Stop::new(StopReason::Failed(1), text);
             Ok(Verdict::Failed { value: Value::Job(Err(failure)), stop })
         }
     }
 }
 
-fn failure_text(failure: &Failure) -> String {
-    let (kind, text) = match failure {
-        Failure::InvalidInput(text) => ("invalid-input", text),
-        Failure::InvalidConfig(text) => ("invalid-config", text),
-        Failure::Other(text) => ("other", text),
-    };
-    format!("{kind}: {}", escape(text))
-}
+/// Bytes of a failure's text that are shown.
+const MAX_FAILURE: usize = 4096;
 
 pub(super) async fn command<E: Send>(
     store: &mut Store<State<E>>,

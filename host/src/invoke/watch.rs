@@ -67,7 +67,8 @@ impl Watch {
         for pipe in &pumps.pipes {
             pipe.close();
         }
-        let patience = self.deadline().max(Instant::now() + GRACE);
+        let grace = Instant::now() + GRACE;
+        let patience = if self.clock.is_stopped() { grace } else { self.deadline().max(grace) };
         tokio::select! {
             lost = pumps.finish() => Ok(lost),
             () = sleep_until(patience) => Err(self.clock.wall_stop()),

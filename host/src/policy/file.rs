@@ -39,6 +39,9 @@ impl fmt::Display for PolicyErrors {
     }
 }
 
+/// Errors that are reported; a file with more than that is no policy.
+const MAX_ERRORS: usize = 100;
+
 const TOP_KEYS: &[&str] = &["args", "config", "dir", "env", "limits", "on-denied", "stdio"];
 
 pub(super) fn parse(text: &str) -> Result<Policy, PolicyErrors> {
@@ -52,6 +55,7 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyErrors> {
         return Ok(policy);
     }
     reader.errors.sort_by_key(|(at, _)| *at);
+    reader.errors.truncate(MAX_ERRORS);
     let errors = reader.errors.iter().map(|(at, message)| place(text, *at, message)).collect();
     Err(PolicyErrors(errors))
 }
