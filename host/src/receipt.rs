@@ -83,7 +83,8 @@ pub struct ComponentRecord {
 pub struct Usage {
     /// Nanoseconds from instantiation to the end.
     pub wall_ns: u64,
-    /// Nanoseconds that the processor spent on the guest and on the host calls that it made.
+    /// Nanoseconds that the processor spent on the guest's thread: on the guest and on the host calls that it made, but not
+    /// on what those handed to other threads.
     pub cpu_ns: u64,
     /// Units of fuel, when metered.
     pub fuel: Option<u64>,

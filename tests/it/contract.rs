@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use host::policy::{Bytes, Policy};
+use host::policy::{Bytes, Policy, Span};
 use host::{Failure, Host, Input, Invocation, Tenant, Value};
 use serde::Deserialize;
 
@@ -91,6 +91,9 @@ async fn outcome(host: &Host, component: &host::Component, case: &Case) -> Resul
     let mut policy = Policy::default();
     policy.grants.config = case.config.clone();
     policy.limits.memory = Bytes::from_mib(512);
+    // An interpreter takes its time over a megabyte of hard cases; how long is not what is tested here.
+    policy.limits.cpu = Span::from_millis(300_000);
+    policy.limits.wall = Span::from_millis(600_000);
     let tenant = Tenant::new("contract", policy).unwrap();
     let body = bytes(case.input.as_ref(), case.input_hex.as_ref(), case.input_repeat.as_ref()).expect("an input");
     let input = Input { body, content_type: case.content_type.clone(), attributes: Vec::new() };
