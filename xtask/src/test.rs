@@ -31,6 +31,7 @@ impl Test {
 
 /// Adds the steps of a full test run.
 pub(crate) fn all(steps: &mut Steps, root: &Path, args: &[String]) {
+    steps.run("targets", add_targets);
     let require_all: &[&str] = if in_ci() { &["--require-all"] } else { &[] };
     if !steps.run("build-guests", || build_guests(require_all)) {
         // Old guests, or none, would make the tests say things that are not so.
@@ -47,6 +48,17 @@ pub(crate) fn all(steps: &mut Steps, root: &Path, args: &[String]) {
         cargo::run(root, &["test", "--manifest-path", "guests/rust/Cargo.toml"])?;
         Ok(Done::Passed)
     });
+}
+
+/// Adds the WebAssembly targets that the tests build plain programs for, besides those of the sample guests.
+fn add_targets() -> Result<Done> {
+    let targets = ["wasm32-wasip1", "wasm32-wasip2", "wasm32-unknown-unknown"];
+    let status = std::process::Command::new("rustup").args(["--quiet", "target", "add"]).args(targets).status();
+    match status {
+        Ok(status) if status.success() => Ok(Done::Passed),
+        Ok(status) => anyhow::bail!("`rustup target add {}` ended with {status}", targets.join(" ")),
+        Err(_) => Ok(Done::Unavailable(format!("install rustup, or the targets {} by hand", targets.join(", ")))),
+    }
 }
 
 /// Whether this is a run of continuous integration, where nothing may be left out.
