@@ -169,7 +169,7 @@ fn render(rows: &[(&Language, Option<Figures>)]) -> String {
 
 fn bytes(n: u64) -> String {
     if n >= 1 << 20 {
-        format!("{}.{} MiB", n >> 20, (n * 10 >> 20) % 10)
+        format!("{}.{} MiB", n >> 20, ((n * 10) >> 20) % 10)
     } else {
         format!("{} KiB", n.div_ceil(1 << 10))
     }
