@@ -3,6 +3,7 @@
 mod files;
 mod flags;
 mod inspect;
+mod interrupt;
 mod new;
 mod report;
 mod run;

@@ -1,21 +1,19 @@
 //! `host run`: one invocation, from files and flags to output, messages and a receipt.
 
 use std::ffi::OsString;
-use std::future::Future;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use host::outcome::{Refusal, StopReason};
 use host::policy::{LimitKind, Limits, Policy};
 use host::{Component, Ended, Host, Input, Invocation, Outcome, Sink, Stdin, Stop, Tenant, Value, World, escape};
 use tokio::io::AsyncReadExt as _;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 
 use super::files::{self, ReceiptFile};
 use super::flags::PolicyFlags;
+use super::interrupt::Interrupt;
 use super::{USAGE, report};
 
 /// The tenant of a run from the command line.
@@ -23,9 +21,6 @@ const TENANT: &str = "local";
 
 /// Exit status when output could not be written, as `sysexits` has it.
 const IO_ERROR: u8 = 74;
-
-/// How long after one signal another one still means the same.
-const SAME_WISH: Duration = Duration::from_millis(500);
 
 /// How long a compilation may take before a person at a terminal is told about it.
 const SLOW: Duration = Duration::from_millis(500);
@@ -312,56 +307,6 @@ async fn read_input(limits: &Limits) -> Result<Vec<u8>, Stop> {
         return Err(stop.with_hint(hint));
     }
     Ok(body)
-}
-
-/// The user's wish to stop: ctrl-C, or the signal that asks a process to terminate. Listened to from the start to the
-/// end of a run, so that a signal which comes between two things that could be stopped is not lost.
-#[derive(Clone)]
-struct Interrupt(watch::Receiver<bool>);
-
-impl Interrupt {
-    /// Starts to listen. ctrl-C a second time ends the process at once; it counts only some time after the first, since
-    /// `timeout` and shells send one signal to the process and one to its group, and both mean the same wish.
-    fn listen() -> Self {
-        let (wish, interrupt) = watch::channel(false);
-        let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-        tokio::spawn(async move {
-            let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
-                // Nobody listens, so the system ends the process as it does any other. The wish is kept unspoken.
-                return wish.closed().await;
-            };
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            let first = Instant::now();
-            wish.send_replace(true);
-            while interrupt.recv().await.is_some() {
-                if first.elapsed() > SAME_WISH {
-                    files::remove_unfinished_receipt();
-                    std::process::exit(i32::from(StopReason::Cancelled.exit_status()));
-                }
-            }
-        });
-        Self(interrupt)
-    }
-
-    /// Ends when the user wants to stop.
-    async fn wished(mut self) {
-        if self.0.wait_for(|wished| *wished).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    /// Waits for something that happens before there is a guest to stop.
-    async fn or<T>(&self, work: impl Future<Output = T>) -> Result<T, Stop> {
-        tokio::select! {
-            result = work => Ok(result),
-            () = self.clone().wished() => {
-                Err(Stop::new(StopReason::Cancelled, "the run was cancelled before the guest started"))
-            }
-        }
-    }
 }
 
 /// The guest's log on standard error: from `info` up, unless `HOST_LOG` says otherwise.
