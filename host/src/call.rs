@@ -81,19 +81,13 @@ impl FunctionCall {
 
     /// The function's full name, as receipts say it.
     pub(crate) fn path(&self) -> String {
-        match &self.interface {
-            Some(interface) => format!("{interface}#{}", self.name),
-            None => self.name.clone(),
-        }
+        full_name(self.interface.as_deref(), &self.name)
     }
 }
 
 impl Function {
     fn path(&self) -> String {
-        match &self.interface {
-            Some(interface) => format!("{interface}#{}", self.name),
-            None => self.name.clone(),
-        }
+        full_name(self.interface.as_deref(), &self.name)
     }
 
     /// The signature in WIT. A small component can have types whose text would fill all memory, so it is bounded.
@@ -127,6 +121,11 @@ impl Function {
         let short = unversioned.rsplit_once('/').map_or(unversioned, |(_, short)| short);
         name == self.name && [interface.as_str(), unversioned, short].contains(&wanted)
     }
+}
+
+/// A function's name with its interface's before it, where it has one.
+fn full_name(interface: Option<&str>, name: &str) -> String {
+    interface.map_or_else(|| name.to_owned(), |interface| format!("{interface}#{name}"))
 }
 
 fn functions(component: &Component, engine: &Engine) -> Vec<Function> {

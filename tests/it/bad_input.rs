@@ -288,22 +288,32 @@ fn a_message_that_nobody_can_read_is_no_panic() {
 
 /// Types that share their parts: a few kilobytes that would be gigabytes as text, or would take for ever to go through.
 #[test]
-fn a_type_that_is_a_bomb_is_refused() {
-    let mut text = String::from("(component (type $t0 (record (field \"");
-    text += &"x".repeat(50_000);
-    text += "\" u8)))";
-    for n in 1..=24 {
-        text += &format!("(type $t{n} (tuple $t{0} $t{0}))", n - 1);
-    }
-    text += "(import \"t\" (type $x (eq $t24)))
-        (core module $m (memory (export \"m\") 1) (func (export \"r\") (param i32 i32 i32 i32) (result i32) (i32.const 0))
-          (func (export \"f\") (param i32)))
-        (core instance $i (instantiate $m))
-        (func $f (param \"v\" $x) (canon lift (core func $i \"f\") (memory (core memory $i \"m\")) (realloc (core func $i \"r\"))))
-        (export \"f\" (func $f)))";
-    let ran = Run::new("-").flag("--invoke", "f(1)").stdin(&text).go();
-    assert!(["refused.call", "refused.invalid", "refused.import"].contains(&ran.reason()), "{}", ran.stderr);
-    assert!(ran.stderr.len() < 20_000);
+fn a_type_that_is_a_bomb_is_refused_or_cut() {
+    let run = |depth: u32, call: &str| {
+        let mut text =
+            format!("(component (type $r (record (field \"{}\" u8))) (export $t0 \"r\" (type $r))", "x".repeat(50_000));
+        for n in 1..=depth {
+            text += &format!("(type $t{n} (tuple $t{0} $t{0}))", n - 1);
+        }
+        text += &format!(
+            "(core module $m (memory (export \"m\") 1)
+               (func (export \"r\") (param i32 i32 i32 i32) (result i32) (i32.const 0))
+               (func (export \"f\") (param i32 i32)))
+             (core instance $i (instantiate $m))
+             (type $l (list $t{depth}))
+             (func $f (param \"v\" $l)
+               (canon lift (core func $i \"f\") (memory (core memory $i \"m\")) (realloc (core func $i \"r\"))))
+             (export \"f\" (func $f)))"
+        );
+        Run::new("-").flag("--invoke", call).stdin(&text).go()
+    };
+    let many = run(17, "f([])");
+    many.ended("refused.call", 126);
+    assert!(many.stderr.contains("too many parts"), "{}", many.stderr);
+    let wide = run(8, "f(1)");
+    wide.ended("refused.call", 126);
+    assert!(wide.stderr.contains("f: func(v: list<") && wide.stderr.len() < 20_000, "{}", wide.stderr.len());
+    run(8, "f([])").ended("returned", 0);
 }
 
 /// Each template argument stands for two of the one before it, so a few hundred bytes would be gigabytes of a name.

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use host::outcome::{Refusal, Stop};
 use host::policy::{LimitKind, Policy};
-use host::{PREFIX, refuse_by_prefix};
+use host::{PREFIX, escape, refuse_by_prefix};
 
 /// Reads a component's bytes from a file, or from standard input for `-`. What can't be WebAssembly is refused from
 /// its first bytes, and nothing past the limit is read.
@@ -14,7 +14,7 @@ pub(super) fn component(path: &Path, max: u64) -> Result<Vec<u8>, Stop> {
     if path == Path::new("-") {
         return bounded(io::stdin().lock(), max).map_err(|error| error.named("standard input"));
     }
-    let shown = format!("`{}`", path.display());
+    let shown = format!("`{}`", escape(&path.display().to_string()));
     let file = open(path, &shown)?;
     bounded(file, max).map_err(|error| error.named(&shown))
 }
@@ -23,7 +23,7 @@ pub(super) fn component(path: &Path, max: u64) -> Result<Vec<u8>, Stop> {
 pub(super) fn policy(path: &Path) -> Result<Policy, Stop> {
     /// More than any policy needs; a larger file is a mistake or an attack.
     const MAX: u64 = 1 << 20;
-    let shown = format!("`{}`", path.display());
+    let shown = format!("`{}`", escape(&path.display().to_string()));
     let refuse = |message: String| Stop::refused(Refusal::Policy, message, "`host run --help` lists the limits");
     let mut bytes = Vec::new();
     let file = open(path, &shown).map_err(|stop| refuse(stop.message))?;
