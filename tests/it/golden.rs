@@ -96,11 +96,13 @@ fn run(command: &str) -> String {
 /// A line without what differs from run to run: figures of time, digests of what is built here.
 fn steady(line: &str) -> String {
     let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-    for word in &mut words {
+    // How much time was used differs from run to run, and is not always a fraction; a limit's value is what it is.
+    let used: Vec<bool> = words.iter().skip(1).map(|next| next.starts_with("used")).chain([false]).collect();
+    for (word, used) in words.iter_mut().zip(used) {
         let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned();
         let number = bare.trim_end_matches(|c: char| c.is_ascii_alphabetic());
         let unit = bare.get(number.len()..).unwrap_or_default();
-        if ["ns", "us", "ms", "s"].contains(&unit) && number.contains('.') && number.parse::<f64>().is_ok() {
+        if ["ns", "us", "ms", "s"].contains(&unit) && (used || number.contains('.')) && number.parse::<f64>().is_ok() {
             *word = word.replace(&bare, "<time>");
         }
         if bare.len() == 71 && bare.starts_with("sha256:") {
