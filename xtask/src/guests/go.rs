@@ -59,7 +59,10 @@ pub(super) fn build(shop: &Workshop, guest: &Guest) -> Result<Made> {
 
 /// The Go package that comes inside the crate wit-bindgen-go, wherever cargo has unpacked it.
 fn runtime_package(shop: &Workshop) -> Result<PathBuf> {
-    let metadata = crate::cargo::metadata(&shop.root, &["--offline", "--locked"])?;
+    let mut args = vec!["--locked"];
+    // Cargo wants the crates of every platform for this, and a build fetches only those of its own.
+    args.extend(shop.offline.then_some("--offline"));
+    let metadata = crate::cargo::metadata(&shop.root, &args)?;
     let package = metadata.packages.into_iter().find(|package| package.name == "wit-bindgen-go");
     let manifest = package.context("the xtask doesn't depend on wit-bindgen-go any more")?.manifest_path;
     Ok(manifest.parent().unwrap_or(&manifest).join("src/pkg"))
