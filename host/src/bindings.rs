@@ -5,7 +5,11 @@
 wasmtime::component::bindgen!({
     path: "../wit",
     world: "sandbox:host/sandbox",
-    imports: { default: trappable },
+    imports: {
+        "sandbox:host/log.log": async | trappable,
+        "wasi:logging/logging.log": async | trappable,
+        default: trappable,
+    },
     exports: { default: async },
     with: {
         "wasi:cli": wasmtime_wasi::p2::bindings::cli,

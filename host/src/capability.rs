@@ -5,6 +5,7 @@
 //! and stand only in the linker's list.
 
 pub(crate) mod budget;
+pub(crate) mod clocks;
 pub(crate) mod config;
 pub(crate) mod filesystem;
 pub(crate) mod logging;

@@ -19,6 +19,7 @@ use crate::engine::EngineKey;
 use crate::linker;
 use crate::outcome::{Refusal, Stop};
 use crate::policy::{LimitKind, Policy};
+use crate::shared::{HostLimits, InUse, Shared};
 use crate::state::State;
 use crate::text::escape;
 
@@ -28,6 +29,7 @@ pub struct Host<E: Send + 'static = ()> {
     extended: bool,
     engines: Mutex<HashMap<EngineKey, Prepared<E>>>,
     guests: Option<Runtime>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// Makes a [`Host`] that is not the usual one.
@@ -35,6 +37,10 @@ pub struct HostBuilder<E: Send + 'static> {
     link: Arc<LinkFn<E>>,
     extended: bool,
     guest_threads: usize,
+    blocking_threads: usize,
+    memory: Option<u64>,
+    concurrency: u64,
+    queue: u64,
 }
 
 /// The host could not be made.
@@ -48,6 +54,15 @@ pub struct HostError {
 /// Engines that are kept for the next component: one for each pair of stack size and metering. Past that all are let
 /// go, so that tenants who choose their own stack can't pile them up; components keep the one that they need.
 const MAX_ENGINES: usize = 16;
+
+/// Threads for what can't be waited for.
+const BLOCKING_THREADS: usize = 64;
+
+/// Invocations under way at once: what fits into the address space with room to spare, at 4 GiB for each memory.
+const CONCURRENCY: u64 = 1000;
+
+/// Invocations that wait.
+const QUEUE: u64 = 10_000;
 
 type LinkFn<E> = dyn Fn(&mut Linker<State<E>>) -> wasmtime::Result<()> + Send + Sync;
 
@@ -75,7 +90,25 @@ impl Host {
 impl<E: Send + 'static> Host<E> {
     /// To add host functions of your own, or to choose the number of threads.
     pub fn builder() -> HostBuilder<E> {
-        HostBuilder { link: Arc::new(|_| Ok(())), extended: false, guest_threads: threads() }
+        HostBuilder {
+            link: Arc::new(|_| Ok(())),
+            extended: false,
+            guest_threads: threads(),
+            blocking_threads: BLOCKING_THREADS,
+            memory: None,
+            concurrency: CONCURRENCY,
+            queue: QUEUE,
+        }
+    }
+
+    /// What is in use at this moment, all tenants together.
+    pub fn in_use(&self) -> InUse {
+        self.shared.in_use()
+    }
+
+    /// Waits until no invocation is under way and none waits, guests included whose caller has gone away.
+    pub async fn idle(&self) {
+        self.shared.places.empty().await;
     }
 
     /// Turns bytes of unknown origin into a component that can be invoked under this policy: tells what they are,
@@ -85,7 +118,10 @@ impl<E: Send + 'static> Host<E> {
     /// the same about them.
     ///
     /// # Errors
-    /// A stop whose reason is `refused.…` or `limit.component-size`.
+    /// A stop whose reason is `refused.…` or `limit.component-size`; `limit.wall` when it took longer than an invocation
+    /// may.
+    ///
+    /// Must be awaited inside a tokio runtime with time enabled.
     pub async fn load(&self, bytes: Vec<u8>, policy: &Policy) -> Result<Component<E>, Stop> {
         let max = policy.limits.component_size.0;
         if bytes.len() as u64 > max {
@@ -94,7 +130,11 @@ impl<E: Send + 'static> Host<E> {
         let prepared = self.prepared(EngineKey::of(&policy.limits))?;
         let (key, extended) = (EngineKey::of(&policy.limits), self.extended);
         let work = self.guests()?.spawn_blocking(move || load(bytes, &prepared, key, extended));
-        work.await.unwrap_or_else(|_| Err(Stop::host_fault("the compiler panicked on this component")))
+        let wall = policy.limits.wall;
+        match tokio::time::timeout(wall.0, work).await {
+            Ok(loaded) => loaded.unwrap_or_else(|_| Err(Stop::host_fault("the compiler panicked on this component"))),
+            Err(_) => Err(Stop::limit(LimitKind::Wall, wall.nanos(), wall.nanos(), None)),
+        }
     }
 
     /// The runtime that guests run on.
@@ -137,10 +177,38 @@ impl<E: Send + 'static> HostBuilder<E> {
         self
     }
 
-    /// How many threads guests run on; at least one.
+    /// How many guests compute at the same moment; at least one. By default as many as there are processors.
     #[must_use]
     pub fn guest_threads(mut self, threads: usize) -> Self {
         self.guest_threads = threads.max(1);
+        self
+    }
+
+    /// How many threads do what can't be waited for: files, looking up names, compiling. 64 unless said; at least one.
+    #[must_use]
+    pub fn blocking_threads(mut self, threads: usize) -> Self {
+        self.blocking_threads = threads.max(1);
+        self
+    }
+
+    /// Bytes of memory for all guests together. Three quarters of what the machine has unless said.
+    #[must_use]
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.memory = Some(bytes);
+        self
+    }
+
+    /// Invocations under way at once, all tenants together. 1000 unless said.
+    #[must_use]
+    pub fn concurrency(mut self, invocations: u64) -> Self {
+        self.concurrency = invocations.max(1);
+        self
+    }
+
+    /// Invocations that may wait for a place, all tenants together. 10,000 unless said.
+    #[must_use]
+    pub fn queue(mut self, invocations: u64) -> Self {
+        self.queue = invocations;
         self
     }
 
@@ -150,12 +218,26 @@ impl<E: Send + 'static> HostBuilder<E> {
     /// The operating system gives no threads, or the host functions that were added clash with ours.
     pub fn build(self) -> Result<Host<E>, HostError> {
         let guests = Builder::new_multi_thread()
-            .worker_threads(self.guest_threads)
+            // One more than there are slots, so that a thread is always free to look after timers and sockets.
+            .worker_threads(self.guest_threads + 1)
+            .max_blocking_threads(self.blocking_threads)
             .thread_name("guest")
             .enable_all()
             .build()
             .map_err(|error| HostError { what: "start the guests' threads", cause: error.to_string() })?;
-        let host = Host { link: self.link, extended: self.extended, engines: Mutex::default(), guests: Some(guests) };
+        let shared = Shared::new(HostLimits {
+            memory: self.memory.unwrap_or_else(machine_memory),
+            concurrency: self.concurrency,
+            queue: self.queue,
+            slots: self.guest_threads,
+        });
+        let host = Host {
+            link: self.link,
+            extended: self.extended,
+            engines: Mutex::default(),
+            guests: Some(guests),
+            shared: Arc::new(shared),
+        };
         // So that a clash of host functions shows now and not at the first component.
         host.prepared(EngineKey::of(&Policy::default().limits))
             .map_err(|stop| HostError { what: "link the host functions", cause: stop.message })?;
@@ -170,6 +252,18 @@ impl<E: Send + 'static> Drop for Host<E> {
             guests.shutdown_background();
         }
     }
+}
+
+/// Three quarters of the memory of the machine, or of the control group that the host runs in where that has less.
+fn machine_memory() -> u64 {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let meminfo = read("/proc/meminfo");
+    let total =
+        meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse().ok());
+    // Where neither can be read there is nothing to go by, and each invocation has its own limit.
+    let machine = total.map_or(u64::MAX, |kib: u64| kib.saturating_mul(1024));
+    let group = read("/sys/fs/cgroup/memory.max").trim().parse().ok();
+    machine.min(group.unwrap_or(u64::MAX)) / 4 * 3
 }
 
 fn threads() -> usize {

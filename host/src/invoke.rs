@@ -1,9 +1,10 @@
 //! The one function: call a component under a policy on behalf of a tenant, and return outcome and receipt.
 //!
-//! An invocation has a store of its own, made here and dropped here. The guest runs on the guests' runtime; the
+//! An invocation has a place among those that are under way and a store of its own, made here and dropped here. The guest runs on the guests' runtime; the
 //! caller's side holds the deadline, waits, and sees to it that what the guest wrote is written out. Whatever happens,
 //! there is an outcome and a receipt.
 
+mod admission;
 mod calls;
 mod context;
 mod guest;
@@ -14,6 +15,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 use bytes::Bytes;
 use wasmtime::Store;
@@ -25,7 +27,6 @@ use self::watch::{Pumps, Watch};
 use crate::bindings::{Failure, Input, Output};
 use crate::call::FunctionCall;
 use crate::component::{Component, World};
-use crate::engine::EngineKey;
 use crate::host::Host;
 use crate::outcome::{Outcome, Refusal, Stop, StopReason};
 use crate::policy::{LimitKind, Policy};
@@ -48,6 +49,8 @@ pub struct Invocation<E: Send + 'static = ()> {
     stderr: Sink,
     extension: E,
     cancel: Pin<Box<dyn Future<Output = ()> + Send>>,
+    since: Option<Instant>,
+    latest: Option<Instant>,
 }
 
 /// Where a guest's standard input comes from, if the policy grants it.
@@ -103,7 +106,28 @@ impl<E: Send + 'static> Invocation<E> {
             stderr: Sink::Discard,
             extension,
             cancel: Box::pin(std::future::pending()),
+            since: None,
+            latest: None,
         }
+    }
+
+    /// Lets the deadline count from a moment before the call: from when the caller began to load the component, or from
+    /// when a request came in.
+    #[must_use]
+    pub fn counting_from(mut self, began: Instant) -> Self {
+        self.since = Some(began);
+        self
+    }
+
+    /// Moves the deadline to an earlier moment; it is never later than the policy says. An invocation that another one
+    /// causes is given that one's [`State::deadline`].
+    #[must_use]
+    pub fn no_later_than(mut self, deadline: Option<Instant>) -> Self {
+        self.latest = match (self.latest, deadline) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        self
     }
 
     /// A call through bindings of your own; see [`Host::invoke_with`]. `extension` is what [`State::extension`] gives
@@ -196,7 +220,10 @@ impl<R> Ended<R> {
             Some(component) => record.of(component),
             None => record,
         };
-        let receipt = record.receipt(Some(&stop), &Report::default(), &Quota::new(&policy.limits));
+        // A deadline that passes before there is anything to invoke has passed all the same.
+        let deadline = stop.limit.as_deref().filter(|hit| hit.name == LimitKind::Wall);
+        let report = Report { wall_ns: deadline.map_or(0, |hit| hit.used), ..Report::default() };
+        let receipt = record.receipt(Some(&stop), &report, &Quota::new(&policy.limits));
         Self { outcome: Outcome::Stopped(stop), receipt, lost_output: None }
     }
 }
@@ -260,38 +287,47 @@ impl<E: Send + 'static> Host<E> {
         R: Send + 'static,
         F: for<'a> FnOnce(&'a mut Store<State<E>>, Instance) -> guest::CallFuture<'a, R> + Send + 'static,
     {
-        let quota = Arc::new(Quota::new(&invocation.tenant.policy().limits));
-        if let Err(stop) = admit(&invocation.component, invocation.tenant.policy(), held, &quota) {
-            return invocation.refused(stop);
-        }
+        let share = self.shared.share(invocation.tenant.id(), &invocation.tenant.policy().tenant);
+        let quota = Arc::new(Quota::shared(&invocation.tenant.policy().limits, &share));
+        let Invocation { since, latest, .. } = invocation;
+        let since = since.unwrap_or_else(Instant::now);
+        let clock = Arc::new(Clock::since(since, latest, &invocation.tenant.policy().limits, Some(&share)));
         let Invocation { component, tenant, stdin, stdout, stderr, extension, mut cancel, .. } = invocation;
         let policy = tenant.policy();
         let record = Record::new(tenant.id().as_str(), policy).of(&component);
+        let watch = Watch { clock: Arc::clone(&clock) };
+        let began = Instant::now();
         let never = |stop: Stop| {
-            let receipt = record.receipt(Some(&stop), &Report::default(), &quota);
+            let report = Report { wall_ns: clock.wall_ns(), queue: began.elapsed(), ..Report::default() };
+            let receipt = record.receipt(Some(&stop), &report, &quota);
             Ended { outcome: Outcome::Stopped(stop), receipt, lost_output: None }
         };
+        let place = match admission::admit(&component, &policy.limits, &share, held, &quota, &watch, &mut cancel).await
+        {
+            Ok(place) => place,
+            Err(stop) => return never(stop),
+        };
+        let queue = began.elapsed();
         let granted = policy.grants.stdio.unwrap_or_default();
         let connect = |granted: bool, sink: Sink| if granted { sink } else { Sink::Discard };
         let (stdout, stderr) = (connect(granted.stdout, stdout), connect(granted.stderr, stderr));
         let (out, out_pipe) = stdio::Output::new(&stdout, Channel::Stdout, Arc::clone(&quota));
         let (err, err_pipe) = stdio::Output::new(&stderr, Channel::Stderr, Arc::clone(&quota));
         let stdin = if granted.stdin { stdin } else { Stdin::Empty };
-        let clock = Arc::new(Clock::start(&policy.limits));
         let wasi = match context::wasi(policy, stdin, out, err, &component) {
             Ok(wasi) => wasi,
             Err(stop) => return never(stop),
         };
-        let guest = Guest::new(&component, &tenant, Arc::clone(&quota), Arc::clone(&clock), wasi, extension);
+        let guest = Guest::new(&component, &tenant, Arc::clone(&quota), Arc::clone(&clock), wasi, place, extension);
         let task = match self.guests() {
             Ok(guests) => guests.spawn(guest.run(call)),
             Err(stop) => return never(stop),
         };
-        let record = record.calling(name);
-        let watch = Watch { clock: Arc::clone(&clock) };
         let pumps = Pumps::start([(out_pipe, stdout), (err_pipe, stderr)]);
         let (ending, report) = watch.until_it_ends(task, &mut cancel).await;
+        let ended = Instant::now();
         let drained = watch.until_written(pumps, &mut cancel).await;
+        let report = Report { wall_ns: clock.wall_ns(), queue, drain: ended.elapsed(), ..report };
         let (drained, lost_output) = match drained {
             Ok(lost) => (Ok(()), lost),
             Err(stop) => (Err(stop), None),
@@ -301,7 +337,7 @@ impl<E: Send + 'static> Host<E> {
             (Ok(Verdict::Returned(value)), Ok(())) => Outcome::Returned(value),
             (Ok(Verdict::Failed { value, stop }), _) => Outcome::Failed { value: Some(value), stop },
         };
-        let receipt = record.receipt(outcome.stop(), &report, &quota);
+        let receipt = record.calling(name).receipt(outcome.stop(), &report, &quota);
         Ended { outcome, receipt, lost_output }
     }
 }
@@ -312,22 +348,4 @@ fn stopped<R>(stop: Stop) -> Outcome<R> {
         StopReason::Failed(_) => Outcome::Failed { value: None, stop },
         _ => Outcome::Stopped(stop),
     }
-}
-
-/// Checks what can be checked before anything is made, and reserves what the host holds for the guest.
-fn admit<E>(component: &Component<E>, policy: &Policy, held: u64, quota: &Quota) -> Result<(), Stop> {
-    if component.inner.key != EngineKey::of(&policy.limits) {
-        let message = "the component was compiled for a policy with another `stack`, or with `fuel` on or off";
-        return Err(Stop::refused(Refusal::Policy, message, "load it again under this policy"));
-    }
-    quota.input_bytes.store(held, Relaxed);
-    // Input is held in the invocation's memory, so the smaller of the two is what it may have.
-    let max = policy.limits.input.0.min(policy.limits.memory.0);
-    if held > max {
-        return Err(Stop::limit(LimitKind::Input, max, 0, Some(held)));
-    }
-    if !quota.memory.try_grow(held) {
-        return Err(Stop::limit(LimitKind::Input, max, 0, Some(held)));
-    }
-    Ok(())
 }

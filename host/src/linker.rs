@@ -13,6 +13,7 @@ use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
 
 use crate::bindings::sandbox::host::{config as pure_config, log};
 use crate::bindings::wasi::{config::store, logging::logging};
+use crate::capability::clocks::Clocks;
 use crate::capability::config::Config;
 use crate::capability::filesystem::Filesystem;
 use crate::capability::logging::Logging;
@@ -56,7 +57,7 @@ interfaces! {
     IoPoll = "wasi:io/poll" => io::poll as Io, |s| &mut s.table;
     IoStreams = "wasi:io/streams" => io::streams as Io, |s| &mut s.table;
     WallClock = "wasi:clocks/wall-clock" => clocks::wall_clock as WasiClocks, |s| s.clocks();
-    MonotonicClock = "wasi:clocks/monotonic-clock" => clocks::monotonic_clock as WasiClocks, |s| s.clocks();
+    MonotonicClock = "wasi:clocks/monotonic-clock" => clocks::monotonic_clock as Clocks, |s| s.clocks_view();
     Random = "wasi:random/random" => wasi_random::random as Random, |s| s.random();
     Insecure = "wasi:random/insecure" => wasi_random::insecure as Random, |s| s.random();
     InsecureSeed = "wasi:random/insecure-seed" => wasi_random::insecure_seed as Random, |s| s.random();
@@ -110,12 +111,14 @@ pub(crate) fn link<E: Send + 'static>(linker: &mut Linker<State<E>>) -> wasmtime
     )?;
 
     // Hosts that name the version of the draft and hosts that don't are both in use.
-    linker.instance("wasi:logging/logging@0.1.0-draft")?.func_wrap(
+    linker.instance("wasi:logging/logging@0.1.0-draft")?.func_wrap_async(
         "log",
         |mut store: StoreContextMut<'_, State<E>>, (level, context, message): (logging::Level, String, String)| {
-            let state = store.data_mut();
-            state.called(Interface::WasiLogging as usize);
-            logging::Host::log(&mut state.logging(), level, context, message)
+            Box::new(async move {
+                let state = store.data_mut();
+                state.called(Interface::WasiLogging as usize);
+                logging::Host::log(&mut state.logging(), level, context, message).await
+            })
         },
     )?;
     Ok(())

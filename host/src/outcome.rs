@@ -39,6 +39,8 @@ pub struct Stop {
     pub hint: Option<String>,
     /// The limit that was reached, where one was.
     pub limit: Option<Box<LimitHit>>,
+    /// When to try again, in milliseconds from now: a guess, for what there was no room for.
+    pub retry_after_ms: Option<u64>,
     /// The guest's own stack when it trapped, innermost frame first, with demangled names.
     pub trace: Vec<String>,
 }
@@ -58,6 +60,8 @@ pub enum StopReason {
     Denied(Capability),
     /// It never ran.
     Refused(Refusal),
+    /// It never ran, since there was no room; later there may be.
+    Busy(Busy),
     /// The caller gave up: ctrl-C, or the other side of a connection went away.
     Cancelled,
     /// A bug of ours.
@@ -113,8 +117,37 @@ pub enum Blame {
     Guest,
     /// The caller's: what was asked for, or the policy it was asked under.
     Caller,
+    /// Nobody's: others needed what there was.
+    Capacity,
     /// Ours.
     Host,
+}
+
+/// Whose bound it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum Scope {
+    /// The invocation's own.
+    #[default]
+    Invocation,
+    /// That of all invocations of the tenant together.
+    Tenant,
+    /// That of the host, over all tenants.
+    Host,
+}
+
+/// What there is no room for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Busy {
+    /// The tenant's places and its queue are full.
+    Tenant,
+    /// The host's places and its queue are full.
+    Host,
+    /// There is no memory to begin with.
+    Memory,
+    /// The tenant has used up its processor time for now.
+    Cpu,
 }
 
 /// A limit that was reached.
@@ -130,7 +163,10 @@ pub struct LimitHit {
     pub used: u64,
     /// How much more was asked for at that moment, where that is known.
     pub requested: Option<u64>,
-    /// The flag that raises it; the key under `[limits]` is the same without the dashes.
+    /// Whose bound it is.
+    pub scope: Scope,
+    /// The flag that raises it; the key under `[limits]` is the same without the dashes. For a tenant's bound the key, for
+    /// the host's what sets it.
     pub raise_with: String,
 }
 
@@ -153,6 +189,8 @@ impl StopReason {
         Self::Limit(LimitKind::Handles),
         Self::Limit(LimitKind::Random),
         Self::Limit(LimitKind::ComponentSize),
+        Self::Limit(LimitKind::Files),
+        Self::Limit(LimitKind::Timers),
         Self::Denied(Capability::Dir),
         Self::Denied(Capability::Net),
         Self::Denied(Capability::Dns),
@@ -166,6 +204,10 @@ impl StopReason {
         Self::Refused(Refusal::Call),
         Self::Refused(Refusal::Policy),
         Self::Refused(Refusal::Grant),
+        Self::Busy(Busy::Tenant),
+        Self::Busy(Busy::Host),
+        Self::Busy(Busy::Memory),
+        Self::Busy(Busy::Cpu),
         Self::Cancelled,
         Self::HostFault,
     ];
@@ -190,6 +232,10 @@ impl StopReason {
             Self::Refused(Refusal::Call) => "refused.call",
             Self::Refused(Refusal::Policy) => "refused.policy",
             Self::Refused(Refusal::Grant) => "refused.grant",
+            Self::Busy(Busy::Tenant) => "busy.tenant",
+            Self::Busy(Busy::Host) => "busy.host",
+            Self::Busy(Busy::Memory) => "busy.memory",
+            Self::Busy(Busy::Cpu) => "busy.cpu",
             Self::Cancelled => "cancelled",
             Self::HostFault => "host-fault",
         }
@@ -202,14 +248,18 @@ impl StopReason {
             Self::Returned => 0,
             Self::Failed(status) => status,
             Self::Trapped => 134,
+            // A growth that waited in vain is refused as memory, and output that is too fast waits.
+            Self::Limit(L::MemoryWait) => 137,
+            Self::Limit(L::OutputRate) => 153,
             Self::Limit(L::Wall) => 124,
             Self::Limit(L::Cpu | L::Fuel) => 152,
             Self::Limit(L::Memory | L::Table | L::Stack | L::Instances) => 137,
             Self::Limit(L::ComponentSize) => 126,
-            Self::Limit(L::Output | L::Input | L::Hostcall | L::Handles | L::Random) => 153,
+            Self::Limit(L::Output | L::Input | L::Hostcall | L::Handles | L::Random | L::Files | L::Timers) => 153,
             Self::Denied(_) => 126,
             Self::Refused(Refusal::NoFile) => 127,
             Self::Refused(_) => 126,
+            Self::Busy(_) => 75,
             Self::Cancelled => 130,
             Self::HostFault => 125,
         }
@@ -224,6 +274,7 @@ impl StopReason {
             Self::Limit(_) => Blame::Guest,
             Self::Refused(Refusal::NotWasm | Refusal::Invalid | Refusal::Import | Refusal::World) => Blame::Guest,
             Self::Refused(_) | Self::Cancelled => Blame::Caller,
+            Self::Busy(_) => Blame::Capacity,
             Self::HostFault => Blame::Host,
         }
     }
@@ -232,7 +283,14 @@ impl StopReason {
 impl Stop {
     /// A stop with a message and nothing else.
     pub fn new(reason: StopReason, message: impl Into<String>) -> Self {
-        Self { reason, message: cut(escape_lines(&message.into())), hint: None, limit: None, trace: Vec::new() }
+        Self {
+            reason,
+            message: cut(escape_lines(&message.into())),
+            hint: None,
+            limit: None,
+            retry_after_ms: None,
+            trace: Vec::new(),
+        }
     }
 
     /// A component that can't be run, with what to do about it.
@@ -254,8 +312,43 @@ impl Stop {
         let hint = format!("raise it with `--{0} VALUE`, or with `{0}` under `[limits]` in the policy", row.name);
         let raise_with = format!("--{}", row.name);
         Self {
-            limit: Some(Box::new(LimitHit { name: kind, max, used, requested, raise_with })),
+            limit: Some(Box::new(LimitHit { name: kind, max, used, requested, scope: Scope::Invocation, raise_with })),
             ..Self::new(StopReason::Limit(kind), message).with_hint(hint)
+        }
+    }
+
+    /// A limit that a tenant's invocations or all of a host reached together.
+    pub fn shared_limit(kind: LimitKind, scope: Scope, max: u64, used: u64, requested: u64) -> Self {
+        let mut stop = Self::limit(kind, max, used, Some(requested));
+        let (whose, raise_with) = match scope {
+            Scope::Invocation => return stop,
+            Scope::Tenant => ("all invocations of the tenant", format!("[tenant] {}", kind.row().name)),
+            Scope::Host => ("the whole host", format!("HostBuilder::{}", kind.row().name)),
+        };
+        stop.message = stop.message.replacen("the limit", &format!("the limit of {whose},"), 1);
+        stop.hint =
+            Some(format!("raise `{raise_with}`, run fewer at once, or let growth wait longer with `memory-wait`"));
+        if kind != LimitKind::Memory {
+            stop.hint = Some(format!("raise `{raise_with}`, or run fewer at once"));
+        }
+        if let Some(hit) = stop.limit.as_deref_mut() {
+            (hit.scope, hit.raise_with) = (scope, raise_with);
+        }
+        stop
+    }
+
+    /// Something that there is no room for now.
+    pub fn busy(what: Busy, message: impl Into<String>, retry_after_ms: u64) -> Self {
+        let stop = Self::new(StopReason::Busy(what), message);
+        let hint = format!("try again in {retry_after_ms}ms");
+        Self { retry_after_ms: Some(retry_after_ms), ..stop.with_hint(hint) }
+    }
+
+    /// Whose fault it is: what others had taken is nobody's.
+    pub fn blame(&self) -> Blame {
+        match &self.limit {
+            Some(hit) if hit.scope != Scope::Invocation => Blame::Capacity,
+            _ => self.reason.blame(),
         }
     }
 
@@ -329,7 +422,7 @@ mod tests {
         let codes: std::collections::BTreeSet<_> = StopReason::ALL.iter().map(|reason| reason.code()).collect();
         assert_eq!(codes.len(), StopReason::ALL.len());
         for row in crate::policy::LIMITS {
-            assert!(StopReason::ALL.contains(&StopReason::Limit(row.kind)), "{}", row.name);
+            assert_eq!(StopReason::ALL.contains(&StopReason::Limit(row.kind)), row.stops, "{}", row.name);
         }
     }
 

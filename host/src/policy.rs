@@ -6,6 +6,7 @@
 mod file;
 mod grants;
 mod limits;
+mod tenant_limits;
 mod units;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 pub use self::file::{PolicyError, PolicyErrors};
 pub use self::grants::{DirAccess, DirGrant, Grants, OnDenied, StdioGrant};
 pub use self::limits::{LIMITS, LimitKind, LimitRow, Limits, Unit};
+pub use self::tenant_limits::{TENANT_LIMITS, TenantLimitRow, TenantLimits};
 pub use self::units::{Bytes, Span, UnitError};
 
 /// Grants and limits for an invocation.
@@ -34,6 +36,8 @@ pub struct Policy {
     pub grants: Grants,
     /// How much it may use.
     pub limits: Limits,
+    /// How much all invocations of the tenant may use together.
+    pub tenant: TenantLimits,
 }
 
 impl Policy {
@@ -49,7 +53,8 @@ impl Policy {
     /// The digest of what the policy says, `sha256:` and 64 hexadecimal digits: equal for two spellings of the same
     /// policy, different when any value differs. Values of environment and configuration are part of it.
     pub fn digest(&self) -> String {
-        let canonical = serde_json::json!({ "grants": self.grants, "limits": self.limits_by_name() });
+        let tenant: BTreeMap<_, _> = TENANT_LIMITS.iter().map(|row| (row.name, self.tenant.get(row.name))).collect();
+        let canonical = serde_json::json!({ "grants": self.grants, "limits": self.limits_by_name(), "tenant": tenant });
         sha256(canonical.to_string().as_bytes())
     }
 

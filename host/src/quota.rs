@@ -1,15 +1,23 @@
 //! What one invocation has used: counters that are shared between its store, its streams and whoever writes its
 //! receipt, and that refuse once their limit is reached.
 //!
-//! Pure: atomics and no clock. A counter never goes past its limit, not even for a moment, since an amount is taken
-//! only when all of it fits.
+//! Pure. A counter never goes past its limit, not even for a moment, since an amount is taken only when all of it fits.
+//! An invocation of a host takes from its tenant's and the host's budgets as well, and gives back what it holds of them
+//! when it is dropped, however it ended.
+
+mod gauge;
+mod rate;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::outcome::{Capability, Stop};
+pub(crate) use self::gauge::Asked;
+pub(crate) use self::gauge::Gauge;
+pub(crate) use self::rate::Rate;
+use crate::outcome::{Capability, Scope, Stop};
 use crate::policy::{LimitKind, Limits};
+use crate::shared::{Share, WindowKind};
 
 /// A bounded count.
 #[derive(Debug)]
@@ -17,6 +25,7 @@ pub struct Counter {
     kind: LimitKind,
     max: u64,
     used: AtomicU64,
+    shared: Option<(WindowKind, Arc<Share>)>,
 }
 
 /// Everything that is counted for one invocation, apart from time.
@@ -26,10 +35,16 @@ pub struct Quota {
     pub output: Counter,
     /// Random bytes.
     pub random: Counter,
-    /// Bytes of memory, tables and input that are held now.
+    /// Bytes of memory, tables, input and whatever else the host holds for the guest now.
     pub memory: Gauge,
     /// Elements of all tables now.
     pub table: Gauge,
+    /// Open files, directories and streams on them now.
+    pub files: Gauge,
+    /// Timers that are set now.
+    pub timers: Gauge,
+    /// Output of the second that is passing.
+    pub rate: Rate,
     /// Bytes by stream, for the receipt.
     pub stdout_bytes: AtomicU64,
     /// Bytes by stream, for the receipt.
@@ -43,19 +58,17 @@ pub struct Quota {
     denials: Mutex<BTreeMap<(Capability, &'static str), u64>>,
 }
 
-/// A bounded amount that can shrink as well, with the most that there ever was.
+/// One of a bounded number of things; given back when it is dropped.
 #[derive(Debug)]
-pub struct Gauge {
-    kind: LimitKind,
-    max: u64,
-    now: AtomicU64,
-    peak: AtomicU64,
-    refused: Mutex<Option<Stop>>,
+pub(crate) struct Slot {
+    quota: Arc<Quota>,
+    of: fn(&Quota) -> &Gauge,
+    count: u64,
 }
 
 impl Counter {
-    fn new(kind: LimitKind, limits: &Limits) -> Self {
-        Self { kind, max: limits.get(kind).unwrap_or(u64::MAX), used: AtomicU64::new(0) }
+    fn new(kind: LimitKind, limits: &Limits, shared: Option<(WindowKind, Arc<Share>)>) -> Self {
+        Self { kind, max: limits.get(kind).unwrap_or(u64::MAX), used: AtomicU64::new(0), shared }
     }
 
     /// Takes `amount` if all of it fits.
@@ -64,14 +77,22 @@ impl Counter {
     /// The stop for this limit; nothing is taken then.
     pub fn try_take(&self, amount: u64) -> Result<(), Stop> {
         let take = |used: u64| used.checked_add(amount).filter(|total| *total <= self.max);
-        match self.used.fetch_update(Relaxed, Relaxed, take) {
-            Ok(_) => Ok(()),
-            Err(used) => Err(Stop::limit(self.kind, self.max, used, Some(amount))),
+        if let Err(used) = self.used.fetch_update(Relaxed, Relaxed, take) {
+            return Err(Stop::limit(self.kind, self.max, used, Some(amount)));
         }
+        let Some((window, share)) = &self.shared else { return Ok(()) };
+        share.try_take(*window, amount).map_err(|(max, used)| {
+            self.used.fetch_sub(amount, Relaxed);
+            Stop::shared_limit(self.kind, Scope::Tenant, max, used, amount)
+        })
     }
 
     /// Takes as much of `amount` as fits and says how much that was.
     pub fn take_up_to(&self, amount: u64) -> u64 {
+        let amount = match &self.shared {
+            Some((window, share)) => share.take_up_to(*window, amount.min(self.left())),
+            None => amount,
+        };
         let mut taken = 0;
         // The closure always gives a value, so there is no error to handle.
         let _ = self.used.fetch_update(Relaxed, Relaxed, |used| {
@@ -92,62 +113,40 @@ impl Counter {
     }
 }
 
-impl Gauge {
-    fn new(kind: LimitKind, limits: &Limits) -> Self {
-        let max = limits.get(kind).unwrap_or(u64::MAX);
-        Self { kind, max, now: AtomicU64::new(0), peak: AtomicU64::new(0), refused: Mutex::new(None) }
+impl Slot {
+    /// Keeps it taken; whoever does that gives it back by hand.
+    pub(crate) fn keep(mut self) {
+        self.count = 0;
     }
+}
 
-    /// Grows by `amount` if that fits; otherwise remembers the refusal, so that a trap which follows can be explained.
-    pub fn try_grow(&self, amount: u64) -> bool {
-        let grow = |now: u64| now.checked_add(amount).filter(|total| *total <= self.max);
-        match self.now.fetch_update(Relaxed, Relaxed, grow) {
-            Ok(before) => {
-                self.peak.fetch_max(before.saturating_add(amount), Relaxed);
-                true
-            }
-            Err(now) => {
-                let stop = Stop::limit(self.kind, self.max, now, Some(amount));
-                *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(stop);
-                false
-            }
-        }
-    }
-
-    /// Gives back what was reserved.
-    pub fn shrink(&self, amount: u64) {
-        let _ = self.now.fetch_update(Relaxed, Relaxed, |now| Some(now.saturating_sub(amount)));
-    }
-
-    /// What is held now.
-    pub fn now(&self) -> u64 {
-        self.now.load(Relaxed)
-    }
-
-    /// The most that was held at once.
-    pub fn peak(&self) -> u64 {
-        self.peak.load(Relaxed)
-    }
-
-    /// What is left.
-    pub fn left(&self) -> u64 {
-        self.max.saturating_sub(self.now())
-    }
-
-    /// The last growth that was refused, if one was.
-    pub fn refused(&self) -> Option<Stop> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+impl Drop for Slot {
+    fn drop(&mut self) {
+        (self.of)(&self.quota).shrink(self.count);
     }
 }
 
 impl Quota {
-    /// Counters at zero under these limits.
+    /// Counters at zero under these limits, of an invocation that shares nothing.
     pub fn new(limits: &Limits) -> Self {
+        Self::of(limits, None)
+    }
+
+    /// Counters at zero under these limits and those of the tenant.
+    pub(crate) fn shared(limits: &Limits, share: &Arc<Share>) -> Self {
+        Self::of(limits, Some(share))
+    }
+
+    fn of(limits: &Limits, share: Option<&Arc<Share>>) -> Self {
+        let window = |kind| share.map(|share| (kind, Arc::clone(share)));
         Self {
-            output: Counter::new(LimitKind::Output, limits),
-            random: Counter::new(LimitKind::Random, limits),
-            memory: Gauge::new(LimitKind::Memory, limits),
-            table: Gauge::new(LimitKind::Table, limits),
+            output: Counter::new(LimitKind::Output, limits, window(WindowKind::Output)),
+            random: Counter::new(LimitKind::Random, limits, window(WindowKind::Random)),
+            memory: Gauge::new(LimitKind::Memory, limits, share.cloned()),
+            table: Gauge::new(LimitKind::Table, limits, None),
+            files: Gauge::new(LimitKind::Files, limits, share.cloned()),
+            timers: Gauge::new(LimitKind::Timers, limits, share.cloned()),
+            rate: Rate::new(limits.output_rate.0),
             stdout_bytes: AtomicU64::new(0),
             stderr_bytes: AtomicU64::new(0),
             log_bytes: AtomicU64::new(0),
@@ -155,6 +154,16 @@ impl Quota {
             input_bytes: AtomicU64::new(0),
             denials: Mutex::new(BTreeMap::new()),
         }
+    }
+
+    /// Takes one of what a gauge bounds.
+    ///
+    /// # Errors
+    /// The stop for its limit.
+    pub(crate) fn slot(self: &Arc<Self>, of: fn(&Self) -> &Gauge) -> Result<Slot, Stop> {
+        let gauge = of(self);
+        gauge.grow_or_stop(1)?;
+        Ok(Slot { quota: Arc::clone(self), of, count: 1 })
     }
 
     /// Counts one denial. `detail` is a fixed word, never the guest's text.
@@ -174,7 +183,10 @@ impl Quota {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Bytes;
+    use crate::outcome::Blame;
+    use crate::policy::{Bytes, TenantLimits};
+    use crate::shared::{HostLimits, Shared};
+    use crate::tenant::TenantId;
 
     fn quota() -> Quota {
         Quota::new(&Limits { output: Bytes(10), memory: Bytes(100), ..Limits::default() })
@@ -218,5 +230,60 @@ mod tests {
         quota.denied(Capability::Dir, "outside");
         quota.denied(Capability::Net, "connect");
         assert_eq!(quota.denials(), [(Capability::Dir, "outside", 1), (Capability::Net, "connect", 2)]);
+    }
+
+    fn shares(limits: &TenantLimits) -> (Arc<Shared>, Arc<Share>) {
+        let shared = Arc::new(Shared::new(HostLimits { memory: 150, concurrency: 9, queue: 9, slots: 1 }));
+        let share = shared.share(&TenantId::new("t").unwrap(), limits);
+        (shared, share)
+    }
+
+    #[test]
+    fn what_an_invocation_holds_of_the_tenants_and_the_hosts_is_given_back_when_it_is_dropped() {
+        let (shared, share) = shares(&TenantLimits { memory: Bytes(120), files: 3, ..TenantLimits::default() });
+        let limits = Limits { memory: Bytes(100), ..Limits::default() };
+        let (one, two) = (Quota::shared(&limits, &share), Quota::shared(&limits, &share));
+        one.memory.hold(0);
+        assert!(one.memory.try_grow(100) && !one.memory.try_grow(1));
+        assert_eq!(one.memory.refused().unwrap().limit.unwrap().scope, Scope::Invocation);
+        assert!(two.memory.try_grow(20) && !two.memory.try_grow(1));
+        let hit = two.memory.refused().unwrap();
+        assert_eq!((hit.limit.clone().unwrap().scope, hit.blame()), (Scope::Tenant, Blame::Capacity));
+        assert!(one.files.try_grow(2) && two.files.try_grow(1) && !two.files.try_grow(1));
+        assert_eq!((shared.in_use().memory_bytes, shared.in_use().files), (120, 3));
+        one.memory.shrink(30);
+        assert!(two.memory.try_grow(30));
+        drop((one, two));
+        assert_eq!(shared.in_use(), crate::shared::InUse::default());
+    }
+
+    #[test]
+    fn a_growth_that_waits_holds_nothing_until_it_is_granted() {
+        let (shared, share) = shares(&TenantLimits { memory: Bytes(120), ..TenantLimits::default() });
+        let limits = Limits { memory: Bytes(1000), ..Limits::default() };
+        let (one, two) = (Quota::shared(&limits, &share), Quota::shared(&limits, &share));
+        assert!(one.memory.try_grow(100));
+        let Asked::Wait(waiting) = two.memory.ask(50) else { panic!("it doesn't wait") };
+        assert!(matches!(two.memory.ask(121), Asked::Refused));
+        drop(waiting);
+        two.memory.given_up(50);
+        assert_eq!((two.memory.now(), shared.in_use().memory_bytes), (0, 100));
+        assert_eq!(two.memory.refused().unwrap().limit.unwrap().scope, Scope::Tenant);
+        drop(one);
+        assert!(matches!(two.memory.ask(50), Asked::Granted));
+        assert_eq!(two.memory.peak(), 50);
+        drop(two);
+        assert_eq!(shared.in_use().memory_bytes, 0);
+    }
+
+    #[test]
+    fn a_tenants_windows_bound_all_its_invocations_together() {
+        let (_shared, share) = shares(&TenantLimits { output: Bytes(10), random: Bytes(4), ..TenantLimits::default() });
+        let (one, two) = (Quota::shared(&Limits::default(), &share), Quota::shared(&Limits::default(), &share));
+        assert!(one.output.try_take(7).is_ok());
+        assert_eq!(two.output.take_up_to(7), 3);
+        let stop = two.output.try_take(1).unwrap_err();
+        assert_eq!((stop.limit.clone().unwrap().scope, two.output.used()), (Scope::Tenant, 3));
+        assert!(one.random.try_take(4).is_ok() && two.random.try_take(1).is_err());
     }
 }

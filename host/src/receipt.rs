@@ -81,7 +81,8 @@ pub struct ComponentRecord {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(deny_unknown_fields))]
 pub struct Usage {
-    /// Nanoseconds from instantiation to the end.
+    /// Nanoseconds to the end from when the deadline began to count: from the call on, or from before loading where the
+    /// caller says so, as `host run` does.
     pub wall_ns: u64,
     /// Nanoseconds that the processor spent on the guest's thread: on the guest and on the host calls that it made, but not
     /// on what those handed to other threads.
@@ -140,6 +141,8 @@ pub struct StopRecord {
     pub message: Option<String>,
     /// The limit that was reached.
     pub limit: Option<LimitHit>,
+    /// When to try again, in milliseconds, where there was no room.
+    pub retry_after_ms: Option<u64>,
     /// The guest's stack when it trapped, innermost frame first.
     pub trace: Vec<String>,
 }
@@ -156,10 +159,23 @@ pub struct Timings {
     pub compile_ns: u64,
     /// Matching imports with what the host offers.
     pub link_ns: u64,
+    /// Waiting for a place among the invocations that are under way, and for memory to begin with.
+    pub queue_ns: u64,
     /// Making the store and the instance, with the guest's own start functions.
     pub instantiate_ns: u64,
     /// The call itself.
     pub run_ns: u64,
+    /// Writing out what the guest wrote, after its end.
+    pub drain_ns: u64,
+    /// Of `instantiate-ns` and `run-ns` together: time that the processor spent on the guest.
+    pub computing_ns: u64,
+    /// Of the same: waiting for a turn on the processor while other guests computed, or while the tenant's own budget
+    /// was used up.
+    pub turn_wait_ns: u64,
+    /// Of the same: waiting for memory that others held.
+    pub memory_wait_ns: u64,
+    /// Of the same, what is left: waiting in host calls.
+    pub parked_ns: u64,
 }
 
 impl Receipt {
@@ -173,10 +189,11 @@ impl StopRecord {
         let reason = stop.map_or(StopReason::Returned, |stop| stop.reason);
         Self {
             reason: reason.code().to_owned(),
-            blame: reason.blame(),
+            blame: stop.map_or(reason.blame(), Stop::blame),
             exit_status: reason.exit_status(),
             message: stop.map(|stop| stop.message.clone()),
             limit: stop.and_then(|stop| stop.limit.as_deref().cloned()),
+            retry_after_ms: stop.and_then(|stop| stop.retry_after_ms),
             trace: stop.map(|stop| stop.trace.clone()).unwrap_or_default(),
         }
     }

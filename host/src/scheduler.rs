@@ -1,6 +1,8 @@
-//! Time: processor time measured on the invocation itself, one deadline, and the signal that stops it.
+//! Time: processor time measured on the invocation itself, its turns on the processor, one deadline, and the signal
+//! that stops it.
 //!
-//! Three nets hold a guest that doesn't stop: at every epoch tick it gives its thread back and its time is looked at;
+//! Every poll of an invocation is a turn on one of the host's slots. At each epoch tick its time is counted for its
+//! tenant, and it gives the slot back where somebody else comes first. Three nets hold a guest that doesn't stop: at every epoch tick its time is looked at;
 //! the caller's side has a timer of its own, on a runtime that no guest runs on; and a guest whose host call doesn't
 //! give its thread back is given up after [`GRACE`].
 
@@ -13,9 +15,11 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::Notify;
+use tokio::time::Sleep;
 
 use crate::outcome::Stop;
 use crate::policy::{LimitKind, Limits};
+use crate::shared::{Share, Ticket, Turn};
 
 /// How often the epoch moves on: the longest that a guest computes without being looked at.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
@@ -33,19 +37,70 @@ pub(crate) struct Clock {
     cpu_ns: AtomicU64,
     /// The thread's processor time at the start of the poll that is under way.
     poll_began_ns: AtomicU64,
+    /// Time spent waiting for a turn on the processor.
+    turn_wait_ns: AtomicU64,
+    /// Time spent waiting for memory that others held.
+    memory_wait_ns: AtomicU64,
+    lane: Option<Lane>,
     stop: OnceLock<Stop>,
     stopped: Notify,
 }
 
+/// An invocation's way onto the processor: its place in the order, and whose time it uses.
+#[derive(Debug)]
+struct Lane {
+    ticket: Ticket,
+    share: Arc<Share>,
+    /// Processor time of the invocation that is already counted for its tenant.
+    charged_ns: AtomicU64,
+}
+
+/// Where the time of an invocation went, beyond what it computed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Waits {
+    pub(crate) turn_ns: u64,
+    pub(crate) memory_ns: u64,
+}
+
+impl Lane {
+    fn new(share: &Arc<Share>) -> Self {
+        let ticket = share.shared.turns.ticket(share.account.key, share.limits.weight);
+        Self { ticket, share: Arc::clone(share), charged_ns: AtomicU64::new(0) }
+    }
+
+    /// Processor time since the last look, which is now counted for the tenant.
+    fn charge(&self, total_ns: u64) -> u64 {
+        let used = total_ns.saturating_sub(self.charged_ns.swap(total_ns, Relaxed));
+        self.share.computed(used);
+        used
+    }
+}
+
 impl Clock {
-    /// A clock that starts now.
+    /// A clock that starts now, of an invocation that shares the processor with nobody.
+    #[cfg(test)]
     pub(crate) fn start(limits: &Limits) -> Self {
+        Self::since(Instant::now(), None, limits, None)
+    }
+
+    /// A clock that started a while ago, with a deadline that is never later than `latest`.
+    pub(crate) fn since(
+        started: Instant,
+        latest: Option<Instant>,
+        limits: &Limits,
+        share: Option<&Arc<Share>>,
+    ) -> Self {
+        let own = limits.wall.nanos();
+        let given = latest.map_or(u64::MAX, |latest| nanos(latest.saturating_duration_since(started)));
         Self {
-            started: Instant::now(),
-            wall_ns: limits.wall.nanos(),
+            started,
+            wall_ns: own.min(given),
             cpu_max_ns: limits.cpu.nanos(),
             cpu_ns: AtomicU64::new(0),
-            poll_began_ns: AtomicU64::new(thread_cpu_ns()),
+            poll_began_ns: AtomicU64::new(u64::MAX),
+            turn_wait_ns: AtomicU64::new(0),
+            memory_wait_ns: AtomicU64::new(0),
+            lane: share.map(Lane::new),
             stop: OnceLock::new(),
             stopped: Notify::new(),
         }
@@ -53,7 +108,7 @@ impl Clock {
 
     /// Nanoseconds since the start.
     pub(crate) fn wall_ns(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        nanos(self.started.elapsed())
     }
 
     /// Nanoseconds until the deadline.
@@ -81,7 +136,35 @@ impl Clock {
         self.cpu_ns().saturating_add(this_poll)
     }
 
-    /// Looks at both clocks: called at each epoch tick, on the guest's thread.
+    /// Time that was spent waiting for others.
+    pub(crate) fn waits(&self) -> Waits {
+        Waits { turn_ns: self.turn_wait_ns.load(Relaxed), memory_ns: self.memory_wait_ns.load(Relaxed) }
+    }
+
+    /// Counts time that was spent waiting for memory.
+    pub(crate) fn waited_for_memory(&self, time: Duration) {
+        self.memory_wait_ns.fetch_add(nanos(time), Relaxed);
+    }
+
+    /// Called at each epoch tick, on the guest's thread: whether the guest may go on, or somebody else comes first.
+    ///
+    /// # Errors
+    /// The stop for the limit that is used up.
+    pub(crate) fn tick(&self) -> Result<bool, Stop> {
+        self.check()?;
+        let Some(lane) = &self.lane else { return Ok(false) };
+        let turn = lane.ticket.tick(lane.charge(self.cpu_now_ns()));
+        Ok(turn == Turn::Mine && lane.share.cpu_wait_ns().is_none())
+    }
+
+    /// Hands on the slot of a guest that doesn't come back from where it is.
+    pub(crate) fn give_up(&self) {
+        if let Some(lane) = &self.lane {
+            lane.ticket.give_up();
+        }
+    }
+
+    /// Looks at both clocks.
     ///
     /// # Errors
     /// The stop for the limit that is used up.
@@ -127,16 +210,45 @@ impl Clock {
     }
 }
 
-/// A future whose polls are timed with the thread's processor clock, so that a machine which is busy with other things
-/// doesn't use up a guest's budget.
+/// A future whose polls are turns on the processor, timed with the thread's own clock, so that a machine which is busy
+/// with other things doesn't use up a guest's budget.
 pub(crate) struct Metered<F> {
     clock: Arc<Clock>,
     future: Pin<Box<F>>,
+    /// Since when it waits for a turn.
+    waiting: Option<Instant>,
+    /// Until the tenant may compute again.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl<F: Future> Metered<F> {
     pub(crate) fn new(clock: Arc<Clock>, future: F) -> Self {
-        Self { clock, future: Box::pin(future) }
+        Self { clock, future: Box::pin(future), waiting: None, pause: None }
+    }
+}
+
+impl<F> Metered<F> {
+    /// Takes a slot, or says that others come first.
+    fn begin(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(lane) = &self.clock.lane else { return Poll::Ready(()) };
+        if self.pause.is_none() {
+            self.pause = lane.share.cpu_wait_ns().map(|wait| Box::pin(tokio::time::sleep(Duration::from_nanos(wait))));
+        }
+        while let Some(pause) = &mut self.pause {
+            if pause.as_mut().poll(cx).is_pending() {
+                self.waiting.get_or_insert_with(Instant::now);
+                return Poll::Pending;
+            }
+            self.pause = lane.share.cpu_wait_ns().map(|wait| Box::pin(tokio::time::sleep(Duration::from_nanos(wait))));
+        }
+        if lane.ticket.begin(cx.waker()).is_pending() {
+            self.waiting.get_or_insert_with(Instant::now);
+            return Poll::Pending;
+        }
+        if let Some(since) = self.waiting.take() {
+            self.clock.turn_wait_ns.fetch_add(nanos(since.elapsed()), Relaxed);
+        }
+        Poll::Ready(())
     }
 }
 
@@ -144,13 +256,34 @@ impl<F: Future> Future for Metered<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        if self.begin(cx).is_pending() {
+            return Poll::Pending;
+        }
         let began = thread_cpu_ns();
         self.clock.poll_began_ns.store(began, Relaxed);
         let result = self.future.as_mut().poll(cx);
-        self.clock.cpu_ns.fetch_add(thread_cpu_ns().saturating_sub(began), Relaxed);
+        let used = thread_cpu_ns().saturating_sub(began);
+        let total = self.clock.cpu_ns.fetch_add(used, Relaxed).saturating_add(used);
         self.clock.poll_began_ns.store(u64::MAX, Relaxed);
+        if let Some(lane) = &self.clock.lane {
+            lane.ticket.end(lane.charge(total));
+        }
         result
     }
+}
+
+impl<F> Drop for Metered<F> {
+    /// A poll that panicked has not given its slot back, and one that waits gives up its time of waiting.
+    fn drop(&mut self) {
+        self.clock.give_up();
+        if let Some(since) = self.waiting.take() {
+            self.clock.turn_wait_ns.fetch_add(nanos(since.elapsed()), Relaxed);
+        }
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Moves the epoch of an engine on from a thread of the operating system, for as long as the engine lives. A timer of
@@ -196,6 +329,19 @@ mod tests {
         while clock.wall_ns() < 1 {}
         assert_eq!(clock.check().unwrap_err().reason.code(), "limit.wall");
         assert_eq!(clock.wall_left_ns(), 0);
+    }
+
+    #[test]
+    fn a_deadline_that_is_given_shrinks_the_limit_and_never_lengthens_it() {
+        let limits = Limits { wall: Span::from_millis(1000), ..Limits::default() };
+        let now = Instant::now();
+        let deadline = |latest: u64| {
+            let clock = Clock::since(now, Some(now + Duration::from_millis(latest)), &limits, None);
+            clock.deadline().unwrap().duration_since(now).as_millis()
+        };
+        assert_eq!((deadline(999), deadline(1000), deadline(1001)), (999, 1000, 1000));
+        let late = Clock::since(now, now.checked_sub(Duration::from_millis(1)), &limits, None);
+        assert_eq!(late.check().unwrap_err().reason.code(), "limit.wall");
     }
 
     #[test]

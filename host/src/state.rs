@@ -3,13 +3,14 @@
 //! Each capability sees a narrow view of this and never the whole, so that an interface can't reach another's
 //! resources by mistake. The tenant is not in here to be changed: a store belongs to one invocation of one tenant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::capability::budget::BudgetView;
+use crate::capability::clocks::ClocksView;
 use crate::capability::config::ConfigView;
 use crate::capability::filesystem::FilesystemView;
 use crate::capability::logging::LoggingView;
@@ -30,6 +31,8 @@ pub struct State<E = ()> {
     pub(crate) config: Arc<BTreeMap<String, String>>,
     pub(crate) on_denied: OnDenied,
     pub(crate) tenant: String,
+    /// Bytes that each open listing of a directory holds.
+    pub(crate) listings: HashMap<u32, u64>,
     /// Calls of each interface, by its place in the linker's list.
     pub(crate) calls: Box<[u64]>,
     pub(crate) extension: E,
@@ -39,6 +42,11 @@ impl<E> State<E> {
     /// The embedder's own value for this invocation.
     pub fn extension(&mut self) -> &mut E {
         &mut self.extension
+    }
+
+    /// When this invocation ends at the latest; for [`crate::Invocation::no_later_than`] of one that it causes.
+    pub fn deadline(&self) -> Option<std::time::Instant> {
+        self.clock.deadline()
     }
 
     /// Counts a call of one interface; called by the getter that the engine runs once for each host call.
@@ -71,7 +79,15 @@ impl<E> State<E> {
                 table: &mut self.table,
             },
             quota: &self.quota,
+            listings: &mut self.listings,
             on_denied: self.on_denied,
+        }
+    }
+
+    pub(crate) fn clocks_view(&mut self) -> ClocksView<'_> {
+        ClocksView {
+            inner: wasmtime_wasi::clocks::WasiClocksCtxView { ctx: self.wasi.clocks(), table: &mut self.table },
+            quota: &self.quota,
         }
     }
 

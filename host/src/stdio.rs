@@ -2,12 +2,14 @@
 //!
 //! Threat model: a guest floods its output to fill a disk, a terminal or the host's memory; or writes and is stopped,
 //! and what it wrote before must not be lost. So each byte counts against the limit `output` before it is taken, at
-//! most [`ROOM`] bytes wait in the host for a slow reader, and the part that still fits is written before the stop.
+//! most [`ROOM`] bytes wait in the host for a slow reader, a guest that writes faster than `output-rate` waits, what is
+//! kept for the caller counts as memory, and the part that still fits is written before the stop.
 //! Empty writes are dropped here: queued, they would cost memory that nothing counts.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
@@ -107,14 +109,18 @@ impl Output {
         counter.fetch_add(bytes, Relaxed);
     }
 
-    fn put(&self, bytes: &[u8]) {
+    fn put(&self, bytes: &[u8]) -> StreamResult<()> {
         match &self.target {
             Target::Discard => {}
             Target::Buffer(buffer) => {
+                // Held until the invocation is over; then it is the caller's.
+                let held = self.quota.memory.grow_or_stop(bytes.len() as u64);
+                held.map_err(|stop| StreamError::Trap(stop.into()))?;
                 buffer.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
             }
             Target::Pipe(pipe) => pipe.put(bytes),
         }
+        Ok(())
     }
 }
 
@@ -203,7 +209,8 @@ impl OutputStream for Output {
         let asked = bytes.len();
         let fits = usize::try_from(self.quota.output.take_up_to(asked as u64)).unwrap_or(asked);
         self.count(fits as u64);
-        self.put(bytes.get(..fits).unwrap_or(&bytes));
+        self.quota.rate.took(fits as u64);
+        self.put(bytes.get(..fits).unwrap_or(&bytes))?;
         if fits < asked {
             let over = self.quota.output.try_take((asked - fits) as u64);
             return over.map_err(|stop| StreamError::Trap(stop.into()));
@@ -219,10 +226,12 @@ impl OutputStream for Output {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        match &self.target {
-            Target::Pipe(pipe) => pipe.room(),
-            Target::Discard | Target::Buffer(_) => Ok(ROOM),
-        }
+        let room = match &self.target {
+            Target::Pipe(pipe) => pipe.room()?,
+            Target::Discard | Target::Buffer(_) => ROOM,
+        };
+        let rate = self.quota.rate.room().unwrap_or(0);
+        Ok(room.min(usize::try_from(rate).unwrap_or(usize::MAX)))
     }
 }
 
@@ -231,6 +240,9 @@ impl Pollable for Output {
     async fn ready(&mut self) {
         if let Target::Pipe(pipe) = &self.target {
             pipe.ready().await;
+        }
+        while let Err(wait) = self.quota.rate.room() {
+            tokio::time::sleep(Duration::from_nanos(wait)).await;
         }
     }
 }

@@ -187,7 +187,10 @@ fn one_host_call_copies_no_more_than_its_limit() {
 fn handles_are_counted_while_they_are_open() {
     // What a program opens before it opens anything by itself.
     let fits = |limit: u64, count: u64| {
-        let run = run_probe("leak-handles").flag("--handles", limit.to_string()).args(&[count.to_string()]);
+        let run = run_probe("leak-handles")
+            .flag("--handles", limit.to_string())
+            .flag("--timers", "1000")
+            .args(&[count.to_string()]);
         match run.reason() {
             "returned" => true,
             _ => {
@@ -201,7 +204,7 @@ fn handles_are_counted_while_they_are_open() {
     assert!((40..=50).contains(&most), "{most}");
     assert!(fits(100, most) && !fits(100, most + 1));
     assert!(fits(102, most + 1));
-    run_probe("leak-handles").go().hit("handles", 153, 1024);
+    run_probe("leak-handles").flag("--timers", "100000").go().hit("handles", 153, 1024);
 }
 
 /// Handles to a resource of the guest's own, which the host's table knows nothing of.
@@ -246,4 +249,62 @@ fn a_component_larger_than_its_limit_is_refused_unread() {
     let run = |limit: u64| Run::new(&path).flag("--component-size", limit.to_string()).go();
     run(size).ended("returned", 0);
     run(size - 1).hit("component-size", 126, size - 1);
+}
+
+#[test]
+fn files_are_counted_while_they_are_open() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a"), "x").unwrap();
+    let run = |limit: &str, args: &[&str]| {
+        let dir = format!("{}::/d", folder.path().display());
+        run_probe("open-files").flag("--files", limit).flag("--dir", dir).args(args)
+    };
+    // The directory that is granted is open too.
+    run("10", &["/d/a", "9"]).ended("returned", 0);
+    run("10", &["/d/a", "10"]).hit("files", 153, 10);
+    // A listing is the directory and its stream.
+    assert_eq!(run("3", &["/d", "list"]).ended("returned", 0).text(), "1\n");
+    run("2", &["/d", "list"]).hit("files", 153, 2);
+    run("0", &["/d", "list"]).hit("files", 153, 0);
+}
+
+#[test]
+fn the_listing_of_a_directory_is_held_in_the_invocations_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    for n in 0..2000 {
+        std::fs::write(folder.path().join(format!("{n:0200}")), "").unwrap();
+    }
+    let run = |limit: u64| {
+        let dir = format!("{}::/d", folder.path().display());
+        run_probe("open-files").flag("--memory", limit.to_string()).flag("--dir", dir).args(&["/d", "list"])
+    };
+    let held = run(64 << 20);
+    assert_eq!(held.ended("returned", 0).text(), "2000\n");
+    let peak = held.number("/usage/memory-peak-bytes");
+    assert!(peak > 2000 * 264, "{peak}");
+    assert_eq!(run(peak).ended("returned", 0).text(), "2000\n");
+    run(peak - 1).ended("limit.memory", 137);
+}
+
+#[test]
+fn timers_are_counted_while_they_are_set() {
+    let run = |limit: &str, count: &str| run_probe("leak-handles").flag("--timers", limit).args(&[count]);
+    run("20", "20").ended("returned", 0);
+    run("20", "21").hit("timers", 153, 20);
+    run("0", "1").hit("timers", 153, 0);
+}
+
+#[test]
+fn output_that_is_too_fast_waits_and_nothing_is_lost() {
+    // The first second has room for all of it, or there are two seconds to wait.
+    let run = |rate: &str| run_probe("flood-stdout").flag("--output-rate", rate).args(&["30000"]);
+    assert_eq!(run("1MiB").ended("returned", 0).stdout.len(), 30_000);
+    let slow = run("10000");
+    assert_eq!(slow.ended("returned", 0).stdout.len(), 30_000);
+    assert!(slow.number("/usage/wall-ns") > 1_000_000_000, "three seconds' worth can't fit into one");
+    let stopped = run_probe("flood-stdout").flag("--output-rate", "10000").flag("--wall", "1500ms").go();
+    stopped.ended("limit.wall", 124);
+    assert!(stopped.stdout.len() <= 30_000, "{}", stopped.stdout.len());
+    let logged = run_probe("log-flood").flag("--output-rate", "100").flag("--wall", "1500ms").args(&["bytes=5000"]);
+    logged.ended("limit.wall", 124);
 }

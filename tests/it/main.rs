@@ -25,4 +25,5 @@ mod jobs;
 mod library;
 mod limits;
 mod new;
+mod sharing;
 mod support;

@@ -3,29 +3,48 @@
 //! Threat model: a guest climbs out of its directory with `..`, absolute paths, symbolic links that it finds or makes,
 //! renames and hard links across directories, or writes where it may only read. wasmtime-wasi resolves every path one
 //! component at a time below an open directory and refuses all of these; this file carries each call there and counts
-//! what was refused, since every error passes through one conversion. Quotas on bytes and files are absent: a guest
-//! with a read-write directory can fill the disk that it is on.
+//! what was refused, since every error passes through one conversion. It opens files without end: each open file,
+//! directory and stream counts against the limit `files`. It lists a directory of millions of entries, all of which
+//! wasmtime-wasi collects at once: they are counted first and held in the invocation's memory. Quotas on bytes and files
+//! are absent: a guest with a read-write directory can fill the disk that it is on.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
 use wasmtime::component::{HasData, Resource};
-use wasmtime_wasi::filesystem::WasiFilesystemCtxView;
+use wasmtime_wasi::filesystem::{Descriptor as Opened, WasiFilesystemCtxView};
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     self, Advice, Descriptor, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, DirectoryEntryStream,
     ErrorCode, Filesize, HostDescriptor, HostDirectoryEntryStream, MetadataHashValue, NewTimestamp, OpenFlags,
     PathFlags,
 };
-use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
+use wasmtime_wasi::p2::{
+    DynInputStream, DynOutputStream, FsError, FsResult, InputStream, OutputStream, Pollable, StreamResult,
+};
 
 use crate::outcome::{Capability, Stop, StopReason};
 use crate::policy::OnDenied;
-use crate::quota::Quota;
+use crate::quota::{Quota, Slot};
 
 /// What the file system needs: wasmtime-wasi's own view, and where to count what it refuses.
 pub(crate) struct FilesystemView<'a> {
     pub(crate) inner: WasiFilesystemCtxView<'a>,
-    pub(crate) quota: &'a Quota,
+    pub(crate) quota: &'a Arc<Quota>,
+    /// Bytes that each open listing of a directory holds.
+    pub(crate) listings: &'a mut HashMap<u32, u64>,
     pub(crate) on_denied: OnDenied,
 }
+
+/// A stream on a file, which counts as open until it is dropped.
+struct Counted<S> {
+    inner: S,
+    _slot: Slot,
+}
+
+/// Bytes that an entry of a listing takes beside its name.
+const ENTRY_BYTES: u64 = 64;
 
 /// Marks [`FilesystemView`] for the linker.
 pub(crate) struct Filesystem;
@@ -34,9 +53,107 @@ impl HasData for Filesystem {
     type Data<'a> = FilesystemView<'a>;
 }
 
+impl FilesystemView<'_> {
+    fn slot(&self) -> FsResult<Slot> {
+        self.quota.slot(|quota| &quota.files).map_err(FsError::trap)
+    }
+
+    /// Lets a stream count as open for as long as it lives.
+    fn count(&mut self, stream: &Resource<DynOutputStream>, slot: Slot) -> FsResult<()> {
+        let place = self.inner.table.get_mut(stream)?;
+        let inner = std::mem::replace(place, Box::new(wasmtime_wasi::p2::pipe::SinkOutputStream));
+        *place = Box::new(Counted { inner, _slot: slot });
+        Ok(())
+    }
+
+    /// Bytes that a listing of a directory will hold, looked at only as far as there is memory for.
+    async fn listing_bytes(&mut self, fd: &Fd) -> FsResult<u64> {
+        let dir = match self.inner.table.get(fd)? {
+            Opened::Dir(dir) => Arc::clone(&dir.dir),
+            Opened::File(_) => return Ok(0),
+        };
+        let room = self.quota.memory.left();
+        let counted = wasmtime_wasi::runtime::spawn_blocking(move || -> rustix::io::Result<u64> {
+            let mut bytes = 0_u64;
+            for entry in rustix::fs::Dir::read_from(&*dir)? {
+                bytes = bytes.saturating_add(ENTRY_BYTES).saturating_add(entry?.file_name().count_bytes() as u64);
+                if bytes > room {
+                    break;
+                }
+            }
+            Ok(bytes)
+        });
+        // An error of the directory's own is met again by the listing, which says it in the guest's terms.
+        Ok(counted.await.unwrap_or(0))
+    }
+}
+
+#[async_trait::async_trait]
+impl<S: Pollable> Pollable for Counted<S> {
+    async fn ready(&mut self) {
+        self.inner.ready().await;
+    }
+}
+
+#[async_trait::async_trait]
+impl InputStream for Counted<DynInputStream> {
+    fn read(&mut self, size: usize) -> StreamResult<Bytes> {
+        self.inner.read(size)
+    }
+
+    async fn blocking_read(&mut self, size: usize) -> StreamResult<Bytes> {
+        self.inner.blocking_read(size).await
+    }
+
+    fn skip(&mut self, nelem: usize) -> StreamResult<usize> {
+        self.inner.skip(nelem)
+    }
+
+    async fn blocking_skip(&mut self, nelem: usize) -> StreamResult<usize> {
+        self.inner.blocking_skip(nelem).await
+    }
+
+    async fn cancel(&mut self) {
+        self.inner.cancel().await;
+    }
+}
+
+#[async_trait::async_trait]
+impl OutputStream for Counted<DynOutputStream> {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        self.inner.flush()
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        self.inner.check_write()
+    }
+
+    async fn blocking_write_and_flush(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.inner.blocking_write_and_flush(bytes).await
+    }
+
+    fn write_zeroes(&mut self, nelem: usize) -> StreamResult<()> {
+        self.inner.write_zeroes(nelem)
+    }
+
+    async fn write_ready(&mut self) -> StreamResult<usize> {
+        self.inner.write_ready().await
+    }
+
+    async fn cancel(&mut self) {
+        self.inner.cancel().await;
+    }
+}
+
 impl preopens::Host for FilesystemView<'_> {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
-        self.inner.get_directories()
+        let directories = self.inner.get_directories()?;
+        self.quota.files.grow_or_stop(directories.len() as u64)?;
+        Ok(directories)
     }
 }
 
@@ -85,7 +202,6 @@ impl HostDescriptor for FilesystemView<'_> {
         set_times(fd: Fd, accessed: NewTimestamp, modified: NewTimestamp) -> FsResult<()>;
         read(fd: Fd, len: Filesize, offset: Filesize) -> FsResult<(Vec<u8>, bool)>;
         write(fd: Fd, buffer: Vec<u8>, offset: Filesize) -> FsResult<Filesize>;
-        read_directory(fd: Fd) -> FsResult<Resource<DirectoryEntryStream>>;
         sync(fd: Fd) -> FsResult<()>;
         create_directory_at(fd: Fd, path: String) -> FsResult<()>;
         stat(fd: Fd) -> FsResult<DescriptorStat>;
@@ -94,9 +210,6 @@ impl HostDescriptor for FilesystemView<'_> {
             fd: Fd, flags: PathFlags, path: String, accessed: NewTimestamp, modified: NewTimestamp
         ) -> FsResult<()>;
         link_at(fd: Fd, flags: PathFlags, path: String, to: Fd, new_path: String) -> FsResult<()>;
-        open_at(
-            fd: Fd, path_flags: PathFlags, path: String, open_flags: OpenFlags, flags: DescriptorFlags
-        ) -> FsResult<Fd>;
         readlink_at(fd: Fd, path: String) -> FsResult<String>;
         remove_directory_at(fd: Fd, path: String) -> FsResult<()>;
         rename_at(fd: Fd, path: String, to: Fd, new_path: String) -> FsResult<()>;
@@ -107,20 +220,67 @@ impl HostDescriptor for FilesystemView<'_> {
         metadata_hash_at(fd: Fd, flags: PathFlags, path: String) -> FsResult<MetadataHashValue>;
     }
 
+    async fn open_at(
+        &mut self,
+        fd: Fd,
+        path_flags: PathFlags,
+        path: String,
+        open_flags: OpenFlags,
+        flags: DescriptorFlags,
+    ) -> FsResult<Fd> {
+        self.quota.files.grow_or_stop(1).map_err(FsError::trap)?;
+        let opened = self.inner.open_at(fd, path_flags, path, open_flags, flags).await;
+        if opened.is_err() {
+            self.quota.files.shrink(1);
+        }
+        opened
+    }
+
+    async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
+        let slot = self.slot()?;
+        let bytes = self.listing_bytes(&fd).await?;
+        self.quota.memory.grow_or_stop(bytes).map_err(FsError::trap)?;
+        match self.inner.read_directory(fd).await {
+            Ok(stream) => {
+                // Counted as open until `drop` below, like a descriptor.
+                slot.keep();
+                self.listings.insert(stream.rep(), bytes);
+                Ok(stream)
+            }
+            Err(error) => {
+                self.quota.memory.shrink(bytes);
+                Err(error)
+            }
+        }
+    }
+
     fn read_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynInputStream>> {
-        self.inner.read_via_stream(fd, offset)
+        let slot = self.slot()?;
+        let stream = self.inner.read_via_stream(fd, offset)?;
+        let place = self.inner.table.get_mut(&stream)?;
+        let inner = std::mem::replace(place, Box::new(wasmtime_wasi::p2::pipe::ClosedInputStream));
+        *place = Box::new(Counted { inner, _slot: slot });
+        Ok(stream)
     }
 
     fn write_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynOutputStream>> {
-        self.inner.write_via_stream(fd, offset)
+        let slot = self.slot()?;
+        let stream = self.inner.write_via_stream(fd, offset)?;
+        self.count(&stream, slot)?;
+        Ok(stream)
     }
 
     fn append_via_stream(&mut self, fd: Fd) -> FsResult<Resource<DynOutputStream>> {
-        self.inner.append_via_stream(fd)
+        let slot = self.slot()?;
+        let stream = self.inner.append_via_stream(fd)?;
+        self.count(&stream, slot)?;
+        Ok(stream)
     }
 
     fn drop(&mut self, fd: Fd) -> wasmtime::Result<()> {
-        HostDescriptor::drop(&mut self.inner, fd)
+        HostDescriptor::drop(&mut self.inner, fd)?;
+        self.quota.files.shrink(1);
+        Ok(())
     }
 }
 
@@ -133,6 +293,10 @@ impl HostDirectoryEntryStream for FilesystemView<'_> {
     }
 
     fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
-        HostDirectoryEntryStream::drop(&mut self.inner, stream)
+        let rep = stream.rep();
+        HostDirectoryEntryStream::drop(&mut self.inner, stream)?;
+        self.quota.memory.shrink(self.listings.remove(&rep).unwrap_or(0));
+        self.quota.files.shrink(1);
+        Ok(())
     }
 }

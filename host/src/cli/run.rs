@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use host::outcome::{Refusal, StopReason};
@@ -152,7 +152,9 @@ impl Runner {
         let bytes = interrupt.or(read).await?.unwrap_or_else(|_| Err(Stop::host_fault("the reader panicked")))?;
 
         let host: Host = Host::new().map_err(|error| Stop::host_fault(error.to_string()))?;
+        let began = Instant::now();
         let component = interrupt.or(self.load(&host, bytes, policy)).await??;
+        let loading = began.elapsed();
         *loaded = Some(component.clone());
         if component.facts().world == World::Command && self.options.invoke.is_none() {
             policy.grants.args.extend(self.args.iter().cloned());
@@ -165,6 +167,11 @@ impl Runner {
             .stdout(Sink::Stdout)
             .stderr(Sink::Stderr)
             .cancel_when(interrupt.clone().wished());
+        // Loading counts against the deadline; waiting for somebody to type the input doesn't.
+        let invocation = match Instant::now().checked_sub(loading) {
+            Some(began) => invocation.counting_from(began),
+            None => invocation,
+        };
         Ok(host.invoke(invocation).await)
     }
 

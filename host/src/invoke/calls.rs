@@ -29,6 +29,7 @@ pub(super) async fn job<E: Send>(
             let words = words + output.content_type.as_ref().map_or(0, String::len);
             let bytes = (output.body.len() + words) as u64;
             quota.output.try_take(bytes)?;
+            quota.memory.grow_or_stop(bytes)?;
             quota.body_bytes.store(bytes, Relaxed);
             Ok(Verdict::Returned(Value::Job(Ok(output))))
         }

@@ -1,5 +1,6 @@
 //! The guest's side of an invocation: the store, its limits, and the future that runs on the guests' runtime.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,7 +18,8 @@ use crate::linker::{Interface, fuel_given, fuel_left};
 use crate::outcome::Stop;
 use crate::policy::Limits;
 use crate::quota::Quota;
-use crate::scheduler::{Clock, Metered};
+use crate::scheduler::{Clock, Metered, Waits};
+use crate::shared::Place;
 use crate::state::State;
 use crate::tenant::Tenant;
 
@@ -44,8 +46,11 @@ pub(super) struct Report {
     pub(super) wall_ns: u64,
     pub(super) cpu_ns: u64,
     pub(super) fuel: Option<u64>,
+    pub(super) queue: Duration,
     pub(super) instantiate: Duration,
     pub(super) run: Duration,
+    pub(super) drain: Duration,
+    pub(super) waits: Waits,
     pub(super) calls: Vec<(&'static str, u64)>,
 }
 
@@ -59,6 +64,8 @@ pub(super) struct Guest<E: Send + 'static> {
     limits: Limits,
     quota: Arc<Quota>,
     clock: Arc<Clock>,
+    /// Held until the store is gone, wherever the task ends.
+    place: Place,
 }
 
 impl<E: Send + 'static> Guest<E> {
@@ -68,6 +75,7 @@ impl<E: Send + 'static> Guest<E> {
         quota: Arc<Quota>,
         clock: Arc<Clock>,
         wasi: WasiCtx,
+        place: Place,
         extension: E,
     ) -> Self {
         let policy = tenant.policy();
@@ -79,14 +87,15 @@ impl<E: Send + 'static> Guest<E> {
             wasi,
             quota: Arc::clone(&quota),
             clock: Arc::clone(&clock),
-            limiter: Limiter::new(Arc::clone(&quota), limits.instances),
+            limiter: Limiter::new(Arc::clone(&quota), Arc::clone(&clock), limits.instances, limits.memory_wait.0),
             config: Arc::new(policy.grants.config.clone()),
             on_denied: policy.grants.on_denied,
             tenant: tenant.id().as_str().to_owned(),
+            listings: HashMap::new(),
             calls: vec![0; Interface::COUNT].into_boxed_slice(),
             extension,
         };
-        Self { pre: component.inner.pre.clone(), state, limits, quota, clock }
+        Self { pre: component.inner.pre.clone(), state, limits, quota, clock, place }
     }
 
     /// Instantiates and calls, under every limit, until the end or until the clock says stop.
@@ -94,7 +103,8 @@ impl<E: Send + 'static> Guest<E> {
     where
         F: for<'a> FnOnce(&'a mut Store<State<E>>, Instance) -> CallFuture<'a, R> + Send + 'static,
     {
-        let Self { pre, state, limits, quota, clock } = self;
+        let Self { pre, state, limits, quota, clock, place } = self;
+        let _place = place;
         let began = Instant::now();
         let mut store = Store::new(pre.engine(), state);
         let instantiated = AtomicU64::new(0);
@@ -125,12 +135,13 @@ impl<E: Send + 'static> Guest<E> {
         };
         let calls = std::mem::take(&mut store.data_mut().calls);
         let report = Report {
-            wall_ns: 0,
             cpu_ns: clock.cpu_ns(),
             fuel,
             instantiate,
             run: total.saturating_sub(instantiate),
+            waits: clock.waits(),
             calls: Interface::NAMES.iter().copied().zip(calls).filter(|(_, count)| *count > 0).collect(),
+            ..Report::default()
         };
         (ending, report)
     }
@@ -143,8 +154,9 @@ fn arm<E: Send + 'static>(store: &mut Store<State<E>>, limits: &Limits) -> wasmt
     store.set_max_component_handles(usize::try_from(limits.handles).unwrap_or(usize::MAX));
     // A first deadline of at least one tick: at zero every call would take the slow path.
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|store| match store.data().clock.check() {
-        Ok(()) => Ok(UpdateDeadline::Yield(1)),
+    store.epoch_deadline_callback(|store| match store.data().clock.tick() {
+        Ok(true) => Ok(UpdateDeadline::Continue(1)),
+        Ok(false) => Ok(UpdateDeadline::Yield(1)),
         Err(stop) => Err(stop.into()),
     });
     if let Some(fuel) = limits.fuel {

@@ -80,11 +80,24 @@ impl Record {
                 load_ns: nanos(loaded.load),
                 compile_ns: nanos(loaded.compile),
                 link_ns: nanos(loaded.link),
+                queue_ns: nanos(report.queue),
                 instantiate_ns: nanos(report.instantiate),
                 run_ns: nanos(report.run),
+                drain_ns: nanos(report.drain),
+                computing_ns: report.cpu_ns,
+                turn_wait_ns: report.waits.turn_ns,
+                memory_wait_ns: report.waits.memory_ns,
+                parked_ns: parked(report),
             },
         }
     }
+}
+
+/// What is left of instantiating and running when computing and waiting for others are taken off: waiting in host
+/// calls, and whatever else the machine did with that time.
+fn parked(report: &Report) -> u64 {
+    let known = report.cpu_ns.saturating_add(report.waits.turn_ns).saturating_add(report.waits.memory_ns);
+    nanos(report.instantiate.saturating_add(report.run)).saturating_sub(known)
 }
 
 fn nanos(duration: Duration) -> u64 {

@@ -38,6 +38,20 @@ impl Drop for Watch {
 }
 
 impl Watch {
+    /// Waits for something that comes before the guest's start, for as long as the deadline and the caller let it.
+    pub(super) async fn until<T>(&self, ready: impl Future<Output = T>, cancel: &mut Cancel) -> Result<T, Stop> {
+        // A timer needs a turn of the clock's thread to go off, even one that is due.
+        if self.clock.wall_left_ns() == 0 {
+            return Err(self.clock.wall_stop());
+        }
+        tokio::select! {
+            biased;
+            () = sleep_until(self.deadline()) => Err(self.clock.wall_stop()),
+            () = cancel => Err(cancelled()),
+            ready = ready => Ok(ready),
+        }
+    }
+
     /// Waits for the guest's task, asks it to stop when it is time to, and gives it up when it doesn't.
     pub(super) async fn until_it_ends<V>(
         &self,
@@ -56,7 +70,8 @@ impl Watch {
             () = tokio::time::sleep(GRACE) => {
                 // The host call that it is in doesn't come back; what it holds is freed when it does.
                 task.abort();
-                (Err(stop), self.report(Report { cpu_ns: clock.cpu_ns(), ..Report::default() }))
+                clock.give_up();
+                (Err(stop), self.report())
             }
         }
     }
@@ -84,16 +99,17 @@ impl Watch {
 
     fn joined<V>(&self, joined: Result<(Result<V, Stop>, Report), JoinError>) -> (Result<V, Stop>, Report) {
         match joined {
-            Ok((ending, report)) => (ending, self.report(report)),
+            Ok(ended) => ended,
             Err(error) => {
                 let stop = Stop::host_fault(format!("the guest's task ended: {}", describe(error)));
-                (Err(stop), self.report(Report { cpu_ns: self.clock.cpu_ns(), ..Report::default() }))
+                (Err(stop), self.report())
             }
         }
     }
 
-    fn report(&self, report: Report) -> Report {
-        Report { wall_ns: self.clock.wall_ns(), ..report }
+    /// What is known of a guest that can't say it itself.
+    fn report(&self) -> Report {
+        Report { cpu_ns: self.clock.cpu_ns(), waits: self.clock.waits(), ..Report::default() }
     }
 }
 

@@ -12,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::grants::{DirAccess, DirGrant, OnDenied, StdioGrant};
 use super::limits::{LIMITS, LimitKind, Limits, Unit};
+use super::tenant_limits::{TENANT_LIMITS, TenantLimits};
 use super::{Grants, Policy};
 
 /// One thing that is wrong with a policy file.
@@ -42,7 +43,7 @@ impl fmt::Display for PolicyErrors {
 /// Errors that are reported; a file with more than that is no policy.
 const MAX_ERRORS: usize = 100;
 
-const TOP_KEYS: &[&str] = &["args", "config", "dir", "env", "limits", "on-denied", "stdio"];
+const TOP_KEYS: &[&str] = &["args", "config", "dir", "env", "limits", "on-denied", "stdio", "tenant"];
 
 pub(super) fn parse(text: &str) -> Result<Policy, PolicyErrors> {
     let (document, syntax) = DeTable::parse_recoverable(text);
@@ -83,6 +84,7 @@ impl Reader<'_> {
                 "config" => policy.grants.config = self.strings("config", value),
                 "args" => policy.grants.args = self.args(value),
                 "stdio" => policy.grants.stdio = Some(self.stdio(value)),
+                "tenant" => self.tenant(value, &mut policy.tenant),
                 "on-denied" => policy.grants.on_denied = self.on_denied(value),
                 other => self.unknown((key, value), other, TOP_KEYS),
             }
@@ -136,28 +138,7 @@ impl Reader<'_> {
                 self.unknown((key, value), name, &known);
                 continue;
             };
-            let text = match (value.get_ref(), row.unit) {
-                (DeValue::String(text), _) => text.to_string(),
-                (DeValue::Integer(number), Unit::Count) => match u64::from_str_radix(number.as_str(), number.radix()) {
-                    Ok(count) => count.to_string(),
-                    Err(_) => number.to_string(),
-                },
-                (DeValue::Integer(number), unit) => {
-                    let unit = if unit == Unit::Size { "64MiB" } else { "500ms" };
-                    let message = format!("`{name}` needs a unit, as in `\"{unit}\"`, not the bare number {number}");
-                    self.error(value.span(), message);
-                    continue;
-                }
-                _ => {
-                    let wanted = match row.unit {
-                        Unit::Size => "a string such as \"64MiB\"",
-                        Unit::Duration => "a string such as \"500ms\"",
-                        Unit::Count => "a whole number",
-                    };
-                    self.wrong_type(name, wanted, value);
-                    continue;
-                }
-            };
+            let Some(text) = self.amount(name, row.unit, value) else { continue };
             match row.read(&text) {
                 Ok(amount) => {
                     limits.set(row.kind, amount);
@@ -166,6 +147,45 @@ impl Reader<'_> {
                 Err(message) => self.error(value.span(), format!("`{name}`: {message}")),
             }
         }
+    }
+
+    fn tenant(&mut self, value: &Spanned<DeValue<'_>>, limits: &mut TenantLimits) {
+        let Some(table) = self.expect_table("tenant", value) else { return };
+        for (key, value) in table.iter() {
+            let name = key.get_ref().as_ref();
+            let Some(row) = TENANT_LIMITS.iter().find(|row| row.name == name) else {
+                let known: Vec<&str> = TENANT_LIMITS.iter().map(|row| row.name).collect();
+                self.unknown((key, value), name, &known);
+                continue;
+            };
+            let Some(text) = self.amount(name, row.unit, value) else { continue };
+            match row.unit.read(&text).map_err(|error| error.to_string()).and_then(|amount| row.check(amount)) {
+                Ok(amount) => limits.set(name, amount),
+                Err(message) => self.error(value.span(), format!("`{name}`: {message}")),
+            }
+        }
+    }
+
+    /// The text of an amount with a unit, or of a plain count.
+    fn amount(&mut self, name: &str, unit: Unit, value: &Spanned<DeValue<'_>>) -> Option<String> {
+        match (value.get_ref(), unit) {
+            (DeValue::String(text), _) => return Some(text.to_string()),
+            (DeValue::Integer(number), Unit::Count) => {
+                return Some(match u64::from_str_radix(number.as_str(), number.radix()) {
+                    Ok(count) => count.to_string(),
+                    Err(_) => number.to_string(),
+                });
+            }
+            (DeValue::Integer(number), unit) => {
+                let unit = if unit == Unit::Size { "64MiB" } else { "500ms" };
+                let message = format!("`{name}` needs a unit, as in `\"{unit}\"`, not the bare number {number}");
+                self.error(value.span(), message);
+            }
+            (_, Unit::Size) => self.wrong_type(name, "a string such as \"64MiB\"", value),
+            (_, Unit::Duration) => self.wrong_type(name, "a string such as \"500ms\"", value),
+            (_, Unit::Count) => self.wrong_type(name, "a whole number", value),
+        }
+        None
     }
 
     /// Pairs of limits of which one could never be reached because of the other. Only what the file itself says
@@ -387,6 +407,18 @@ mod tests {
         assert!(errors("[[dir]]\naccess = 'read-only'")[0].contains("needs `host`"));
         assert!(errors("[[dir]]\nhost='a'\naccess='rw'")[0].contains("`rw` is neither"));
         assert!(errors("dir = 'a'")[0].contains("write `[[dir]]`"));
+    }
+
+    #[test]
+    fn what_a_tenant_shares_has_a_table_of_its_own() {
+        let policy = parse("[tenant]\nweight = 3\nmemory = '1GiB'\ncpu = '30s'\nqueue = 0").unwrap();
+        assert_eq!((policy.tenant.weight, policy.tenant.queue), (3, 0));
+        assert_eq!(policy.tenant.memory, Bytes::from_mib(1024));
+        assert_eq!(policy.tenant.cpu, Span::from_millis(30_000));
+        let found = errors("[tenant]\nweight = 0\ncpu = 30\nmemroy = '1GiB'\nconcurrency = 'x'");
+        assert_eq!(found.len(), 4, "{found:#?}");
+        assert!(found[0].starts_with("2:10 `weight`"), "{}", found[0]);
+        assert!(found[2].contains("did you mean `memory`?"), "{}", found[2]);
     }
 
     #[test]

@@ -33,10 +33,18 @@ pub struct Limits {
     pub hostcall: Bytes,
     /// Handles to host resources that are open at once.
     pub handles: u64,
+    /// Files and directories that are open at once, with the streams from and to them.
+    pub files: u64,
+    /// Timers that are set at once.
+    pub timers: u64,
     /// Random bytes handed out.
     pub random: Bytes,
     /// Bytes of the component file.
     pub component_size: Bytes,
+    /// Bytes of output in a second; more of it waits.
+    pub output_rate: Bytes,
+    /// How long a growth of memory waits for what is shared with others.
+    pub memory_wait: Span,
 }
 
 /// Which limit, as part of a stop reason.
@@ -58,6 +66,10 @@ pub enum LimitKind {
     Handles,
     Random,
     ComponentSize,
+    Files,
+    Timers,
+    OutputRate,
+    MemoryWait,
 }
 
 /// How a limit's value is written.
@@ -86,6 +98,8 @@ pub struct LimitRow {
     pub at_limit: &'static str,
     /// Why the default is what it is.
     pub reason: &'static str,
+    /// Whether it can end an invocation; the others make the guest wait.
+    pub stops: bool,
 }
 
 /// The least stack that host calls made from the guest can start from.
@@ -93,6 +107,16 @@ const MIN_STACK: Bytes = Bytes::from_kib(16);
 
 /// Stacks are reserved for each invocation; a larger one has no use but to exhaust the host's address space.
 const MAX_STACK: Bytes = Bytes::from_mib(64);
+
+/// Limits of which a guest may have nothing at all and still run.
+const MAY_BE_ZERO: &[LimitKind] = &[
+    LimitKind::Random,
+    LimitKind::Input,
+    LimitKind::Output,
+    LimitKind::Files,
+    LimitKind::Timers,
+    LimitKind::MemoryWait,
+];
 
 /// The table of limits.
 pub const LIMITS: &[LimitRow] = &[
@@ -103,6 +127,7 @@ pub const LIMITS: &[LimitRow] = &[
         bounds: "linear memories, tables and input held for the guest, summed",
         at_limit: "the growth is refused; a trap that follows stops the guest",
         reason: "holds a CPython or JavaScript guest with room to work",
+        stops: true,
     },
     LimitRow {
         kind: LimitKind::Table,
@@ -111,6 +136,7 @@ pub const LIMITS: &[LimitRow] = &[
         bounds: "elements of all tables together",
         at_limit: "the growth is refused; a trap that follows stops the guest",
         reason: "ten times what the largest language runtimes declare",
+        stops: true,
     },
     LimitRow {
         kind: LimitKind::Instances,
@@ -119,6 +145,7 @@ pub const LIMITS: &[LimitRow] = &[
         bounds: "core instances that the component is made of",
         at_limit: "instantiation stops",
         reason: "a CPython guest has about 40, a Rust guest 3 to 5",
+        stops: true,
     },
     LimitRow {
         kind: LimitKind::Stack,
@@ -127,6 +154,7 @@ pub const LIMITS: &[LimitRow] = &[
         bounds: "native stack of guest code",
         at_limit: "the guest is stopped",
         reason: "the engine's own default; deep recursion in parsers fits",
+        stops: true,
     },
     LimitRow {
         kind: LimitKind::Wall,
@@ -135,6 +163,7 @@ pub const LIMITS: &[LimitRow] = &[
         bounds: "instantiating, computing and waiting in host calls together",
         at_limit: "the guest is stopped, parked or not",
         reason: "long for a filter, short for a person who waits",
+        stops: true,
     },
     LimitRow {
         kind: LimitKind::Cpu,
@@ -143,6 +172,7 @@ pub const LIMITS: &[LimitRow] = &[
         bounds: "processor time spent on the guest, looked at every 10 ms",
         at_limit: "the guest is stopped",
         reason: "a third of the wall time, so that a busy loop ends first",
+        stops: true,
     },
     LimitRow {
         kind: LimitKind::Fuel,
@@ -151,6 +181,7 @@ pub const LIMITS: &[LimitRow] = &[
         bounds: "units of fuel, about one for each instruction",
         at_limit: "the guest is stopped",
         reason: "metering costs two to three times as much as the cpu limit",
+        stops: true,
     },
     LimitRow {
         kind: LimitKind::Output,
@@ -159,6 +190,7 @@ pub const LIMITS: &[LimitRow] = &[
         bounds: "standard output, standard error, log messages and the job's body together",
         at_limit: "what fits is written, then the guest is stopped",
         reason: "more than a person reads, less than fills a disk unseen",
+        stops: true,
     },
     LimitRow {
         kind: LimitKind::Input,
@@ -167,6 +199,7 @@ pub const LIMITS: &[LimitRow] = &[
         bounds: "the input body of a job, which is handed over whole",
         at_limit: "the guest is not started",
         reason: "the same as for output; a command streams its input and has no such limit",
+        stops: true,
     },
     LimitRow {
         kind: LimitKind::Hostcall,
@@ -175,6 +208,7 @@ pub const LIMITS: &[LimitRow] = &[
         bounds: "bytes copied from the guest by one host call, or by one result",
         at_limit: "the guest is stopped",
         reason: "one mebibyte above output, so that a job's body meets the output limit first",
+        stops: true,
     },
     LimitRow {
         kind: LimitKind::Handles,
@@ -183,6 +217,7 @@ pub const LIMITS: &[LimitRow] = &[
         bounds: "files, streams, sockets, pollables and other handles open at once",
         at_limit: "the guest is stopped",
         reason: "the usual limit of open files for a process",
+        stops: true,
     },
     LimitRow {
         kind: LimitKind::Random,
@@ -191,6 +226,7 @@ pub const LIMITS: &[LimitRow] = &[
         bounds: "random bytes handed out",
         at_limit: "the guest is stopped",
         reason: "seeds and identifiers need little; bulk random is an attack on the host's processor",
+        stops: true,
     },
     LimitRow {
         kind: LimitKind::ComponentSize,
@@ -199,6 +235,43 @@ pub const LIMITS: &[LimitRow] = &[
         bounds: "size of the component file",
         at_limit: "it is refused before it is parsed",
         reason: "three times the largest interpreter guest",
+        stops: true,
+    },
+    LimitRow {
+        kind: LimitKind::Files,
+        name: "files",
+        unit: Unit::Count,
+        bounds: "files and directories open at once, with the streams from and to them",
+        at_limit: "the guest is stopped",
+        reason: "the number of files that a program may usually have open on a small system",
+        stops: true,
+    },
+    LimitRow {
+        kind: LimitKind::Timers,
+        name: "timers",
+        unit: Unit::Count,
+        bounds: "timers set at once",
+        at_limit: "the guest is stopped",
+        reason: "one for each of some hundred tasks of a guest's own scheduler",
+        stops: true,
+    },
+    LimitRow {
+        kind: LimitKind::OutputRate,
+        name: "output-rate",
+        unit: Unit::Size,
+        bounds: "output in each second: standard output, standard error and log messages together",
+        at_limit: "the guest waits until the next second",
+        reason: "more than a disk or a terminal takes for long",
+        stops: false,
+    },
+    LimitRow {
+        kind: LimitKind::MemoryWait,
+        name: "memory-wait",
+        unit: Unit::Duration,
+        bounds: "how long a growth waits for memory that the tenant or the host is short of",
+        at_limit: "the growth is refused",
+        reason: "longer than most invocations last, shorter than a caller's patience",
+        stops: false,
     },
 ];
 
@@ -218,6 +291,10 @@ impl Default for Limits {
             handles: 1024,
             random: Bytes::from_mib(1),
             component_size: Bytes::from_mib(64),
+            files: 256,
+            timers: 256,
+            output_rate: Bytes::from_mib(64),
+            memory_wait: Span::from_millis(1_000),
         }
     }
 }
@@ -246,6 +323,24 @@ impl LimitKind {
             Self::Handles => "limit.handles",
             Self::Random => "limit.random",
             Self::ComponentSize => "limit.component-size",
+            Self::Files => "limit.files",
+            Self::Timers => "limit.timers",
+            Self::OutputRate => "limit.output-rate",
+            Self::MemoryWait => "limit.memory-wait",
+        }
+    }
+}
+
+impl Unit {
+    /// Reads a value into the base: bytes, nanoseconds or a count.
+    ///
+    /// # Errors
+    /// The text is not a value of this unit.
+    pub fn read(self, text: &str) -> Result<u64, UnitError> {
+        match self {
+            Self::Size => text.parse::<Bytes>().map(|bytes| bytes.0),
+            Self::Duration => text.parse::<Span>().map(Span::nanos),
+            Self::Count => text.replace('_', "").parse().map_err(|_| UnitError::NoNumber(text.to_owned())),
         }
     }
 }
@@ -283,16 +378,11 @@ impl LimitRow {
     /// # Errors
     /// The text is not a value of this unit, or is zero: a limit of nothing can't run anything.
     pub fn read(&self, text: &str) -> Result<u64, String> {
-        let amount = match self.unit {
-            Unit::Size => text.parse::<Bytes>().map(|bytes| bytes.0),
-            Unit::Duration => text.parse::<Span>().map(Span::nanos),
-            Unit::Count => text.replace('_', "").parse().map_err(|_| UnitError::NoNumber(text.to_owned())),
-        }
-        .map_err(|error| error.to_string())?;
+        let amount = self.unit.read(text).map_err(|error| error.to_string())?;
         if self.kind == LimitKind::Stack && !(MIN_STACK..=MAX_STACK).contains(&Bytes(amount)) {
             return Err(format!("`{}` must be from {MIN_STACK} to {MAX_STACK}", self.name));
         }
-        if amount == 0 && !matches!(self.kind, LimitKind::Random | LimitKind::Input | LimitKind::Output) {
+        if amount == 0 && !MAY_BE_ZERO.contains(&self.kind) {
             return Err(format!("`{}` can't be zero", self.name));
         }
         Ok(amount)
@@ -316,6 +406,10 @@ impl Limits {
             LimitKind::Handles => self.handles,
             LimitKind::Random => self.random.0,
             LimitKind::ComponentSize => self.component_size.0,
+            LimitKind::Files => self.files,
+            LimitKind::Timers => self.timers,
+            LimitKind::OutputRate => self.output_rate.0,
+            LimitKind::MemoryWait => self.memory_wait.nanos(),
         })
     }
 
@@ -336,6 +430,10 @@ impl Limits {
             LimitKind::Handles => self.handles = amount,
             LimitKind::Random => self.random = Bytes(amount),
             LimitKind::ComponentSize => self.component_size = Bytes(amount),
+            LimitKind::Files => self.files = amount,
+            LimitKind::Timers => self.timers = amount,
+            LimitKind::OutputRate => self.output_rate = Bytes(amount),
+            LimitKind::MemoryWait => self.memory_wait = span,
         }
     }
 }

@@ -62,6 +62,9 @@ impl Bytes {
 }
 
 impl Span {
+    /// Longer than anything lasts.
+    pub const UNLIMITED: Self = Self(Duration::from_nanos(u64::MAX));
+
     /// So many milliseconds.
     pub const fn from_millis(n: u64) -> Self {
         Self(Duration::from_millis(n))

@@ -33,7 +33,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("main", "cli"),
     layer(
         "lib",
-        "bindings cache call component contract engine host invoke metrics outcome policy quota receipt serve state \
+        "bindings cache call component contract engine host invoke metrics outcome policy quota receipt serve shared state \
          stdio tenant text",
     ),
     layer("cli", "cache call component contract engine host invoke metrics outcome policy receipt serve tenant text"),
@@ -41,10 +41,10 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("metrics", "outcome policy quota receipt tenant"),
     layer(
         "invoke",
-        "bindings cache call component ending engine host limiter linker outcome policy quota receipt scheduler state \
-         stdio tenant text",
+        "bindings cache call component ending engine host limiter linker outcome policy quota receipt scheduler shared \
+         state stdio tenant text",
     ),
-    layer("host", "bindings cache component engine linker outcome policy scheduler state text"),
+    layer("host", "bindings cache component engine linker outcome policy scheduler shared state text"),
     layer("cache", "component engine outcome policy"),
     layer("component", "bindings call ending engine linker outcome policy state text"),
     layer("call", "ending outcome text"),
@@ -54,12 +54,13 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("stdio", "outcome policy quota"),
     layer("bindings", ""),
     layer("ending", "outcome policy quota text"),
-    layer("limiter", "outcome policy quota"),
+    layer("limiter", "outcome policy quota scheduler"),
     layer("engine", "outcome policy scheduler"),
-    layer("scheduler", "outcome policy quota"),
+    layer("scheduler", "outcome policy quota shared"),
     pure("contract", "outcome policy text"),
     pure("receipt", "outcome policy quota tenant"),
-    pure("quota", "outcome policy tenant"),
+    pure("quota", "outcome policy shared tenant"),
+    pure("shared", "outcome policy tenant"),
     pure("tenant", "policy"),
     pure("outcome", "policy text"),
     pure("policy", ""),

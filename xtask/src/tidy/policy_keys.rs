@@ -11,7 +11,11 @@ use crate::repo::Tree;
 use std::collections::BTreeSet;
 
 /// Where the keys of a policy are defined: file and struct.
-const KEYS: &[(&str, &str)] = &[("host/src/policy/limits.rs", "Limits"), ("host/src/policy/grants.rs", "Grants")];
+const KEYS: &[(&str, &str)] = &[
+    ("host/src/policy/limits.rs", "Limits"),
+    ("host/src/policy/grants.rs", "Grants"),
+    ("host/src/policy/tenant_limits.rs", "TenantLimits"),
+];
 /// Modules in which a read enforces nothing.
 const NO_READERS: &[&str] = &["policy", "cli"];
 
