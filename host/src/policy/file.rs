@@ -152,7 +152,7 @@ impl Reader<'_> {
                     let wanted = match row.unit {
                         Unit::Size => "a string such as \"64MiB\"",
                         Unit::Duration => "a string such as \"500ms\"",
-                        Unit::Count => "a whole number",
+                        Unit::Count => "a whole number or \"unlimited\"",
                     };
                     self.wrong_type(name, wanted, value);
                     continue;
@@ -177,7 +177,8 @@ impl Reader<'_> {
         ];
         for (smaller, larger, why) in pairs {
             let (Some(span), true) = (explicit.get(&smaller), explicit.contains_key(&larger)) else { continue };
-            if limits.get(smaller) > limits.get(larger) {
+            // Without a limit there is nothing to be in the shadow of the other.
+            if !limits.is_unlimited(smaller) && limits.get(smaller) > limits.get(larger) {
                 let (smaller, larger) = (smaller.row().name, larger.row().name);
                 self.error(span.clone(), format!("`{smaller}` is above `{larger}`: {why}"));
             }
