@@ -58,10 +58,10 @@ const EXAMPLES: &str = "Examples:
   host attack --policy tenant.toml --only spin --only memory-growth --json";
 
 /// An attack that is over, or that made no sense under the policy.
-struct Result {
+struct Ended {
     attack: &'static Row,
     goal: u64,
-    ended: std::result::Result<(Verdict, Evidence), &'static str>,
+    judged: Result<(Verdict, Evidence), &'static str>,
 }
 
 /// What all attacks of one self-test share.
@@ -96,7 +96,7 @@ impl Attack {
     }
 
     /// The attacks that are asked for, in the order of the catalogue.
-    fn rows(&self) -> std::result::Result<Vec<&'static Row>, String> {
+    fn rows(&self) -> Result<Vec<&'static Row>, String> {
         for name in &self.only {
             if !ATTACKS.iter().any(|attack| attack.name == name) {
                 return Err(format!("there is no attack `{}`", host::escape(name)));
@@ -106,7 +106,7 @@ impl Attack {
         Ok(ATTACKS.iter().filter(asked).collect())
     }
 
-    async fn fight(&self, rows: Vec<&'static Row>, interrupt: Interrupt) -> std::result::Result<u8, Stop> {
+    async fn fight(&self, rows: Vec<&'static Row>, interrupt: Interrupt) -> Result<u8, Stop> {
         let (mut policy, text) = match &self.policy {
             Some(path) => files::policy_and_text(path)?,
             None => (Policy::default(), String::new()),
@@ -146,7 +146,7 @@ impl Attack {
         done.map_err(Stop::host_fault)?;
         // A report says the same however the attacks overtook each other.
         results.sort_by_key(|result| rows.iter().position(|row| row.name == result.attack.name));
-        let held = results.iter().all(|result| result.ended.as_ref().map_or(true, |(verdict, _)| verdict.contained));
+        let held = results.iter().all(|result| result.judged.as_ref().map_or(true, |(verdict, _)| verdict.contained));
         if self.json {
             table::json(&results, &battle.policy, held);
         } else {
@@ -162,8 +162,8 @@ impl Battle {
         &self,
         rows: &[&'static Row],
         jobs: usize,
-        ended: &UnboundedSender<Result>,
-    ) -> std::result::Result<(), String> {
+        ended: &UnboundedSender<Ended>,
+    ) -> Result<(), String> {
         let (waiting, working): (VecDeque<&'static Row>, VecDeque<_>) = rows.iter().partition(|row| row.waits());
         let waiters = waiting.len();
         let (waiting, working) = (Mutex::new(waiting), Mutex::new(working));
@@ -173,7 +173,7 @@ impl Battle {
             }
             queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
         };
-        let lane = |queue: &Mutex<VecDeque<&'static Row>>| -> std::result::Result<(), String> {
+        let lane = |queue: &Mutex<VecDeque<&'static Row>>| -> Result<(), String> {
             while let Some(row) = next(queue) {
                 let result = self.one(row).map_err(|error| format!("the attack `{}`: {error}", row.name))?;
                 if self.cancelled.load(Relaxed) {
@@ -192,14 +192,14 @@ impl Battle {
         })
     }
 
-    fn one(&self, attack: &'static Row) -> std::result::Result<Result, String> {
+    fn one(&self, attack: &'static Row) -> Result<Ended, String> {
         let goal = match attack.goal(&self.policy) {
             Ok(goal) => goal,
-            Err(why) => return Ok(Result { attack, goal: 0, ended: Err(why) }),
+            Err(why) => return Ok(Ended { attack, goal: 0, judged: Err(why) }),
         };
         let evidence = child::run(attack, goal, self)?;
         let verdict = judge(attack, &self.policy, &evidence);
-        Ok(Result { attack, goal, ended: Ok((verdict, evidence)) })
+        Ok(Ended { attack, goal, judged: Ok((verdict, evidence)) })
     }
 }
 

@@ -21,8 +21,11 @@ use super::Battle;
 /// The variable in each process's environment that no policy grants.
 const CANARY: &str = "HOST_ATTACK_CANARY";
 
-/// How often a process is looked at.
-const LOOK: Duration = Duration::from_millis(4);
+/// How often a process is looked at: often while it is young, since many attacks are over in a moment.
+const LOOK: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(5)];
+
+/// How long a process is young.
+const YOUNG: Duration = Duration::from_millis(100);
 
 /// Bytes of what a process writes that are kept; an attack that floods is not judged by what it writes.
 const KEPT: usize = 1 << 20;
@@ -88,6 +91,8 @@ pub(super) fn run(attack: &Attack, goal: u64, battle: &Battle) -> Result<Evidenc
 
 /// Waits for the end without reaping, measures, and ends the process at the deadline or when the user wants to stop.
 fn watch(child: &mut Child, deadline: Instant, battle: &Battle) -> (bool, Cost) {
+    let began = Instant::now();
+    let [soon, later] = LOOK;
     let mut cost = Cost::default();
     let mut killed = false;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
@@ -105,7 +110,7 @@ fn watch(child: &mut Child, deadline: Instant, battle: &Battle) -> (bool, Cost) 
             let _ = pid.map(|pid| waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT));
             break;
         }
-        std::thread::sleep(LOOK);
+        std::thread::sleep(if began.elapsed() < YOUNG { soon } else { later });
     }
     cost.cpu_ns = processor_time(child.id());
     (killed, cost)

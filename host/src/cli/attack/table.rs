@@ -6,7 +6,7 @@ use host::attack::{Attack, Cost, Target};
 use host::policy::{LimitKind, Policy};
 use serde::Serialize;
 
-use super::{NOT_CONTAINED, Result};
+use super::{Ended, NOT_CONTAINED};
 
 const GREEN: &str = "\x1b[32m";
 const RED: &str = "\x1b[1;31m";
@@ -63,9 +63,9 @@ pub(super) fn head() {
 }
 
 /// Writes what came of one attack.
-pub(super) fn line(result: &Result) {
+pub(super) fn line(result: &Ended) {
     let name = result.attack.name;
-    let (verdict, evidence) = match &result.ended {
+    let (verdict, evidence) = match &result.judged {
         Ok(ended) => ended,
         Err(why) => {
             say!("{DIM}{:<14} {name:<24} {why}{PLAIN}", "not applied");
@@ -85,8 +85,8 @@ pub(super) fn line(result: &Result) {
 }
 
 /// Writes the last line.
-pub(super) fn summary(results: &[Result]) {
-    let ended: Vec<_> = results.iter().filter_map(|result| result.ended.as_ref().ok()).collect();
+pub(super) fn summary(results: &[Ended]) {
+    let ended: Vec<_> = results.iter().filter_map(|result| result.judged.as_ref().ok()).collect();
     let held = ended.iter().filter(|(verdict, _)| verdict.contained).count();
     let skipped = match results.len() - ended.len() {
         0 => String::new(),
@@ -100,7 +100,7 @@ pub(super) fn summary(results: &[Result]) {
 }
 
 /// Writes the whole report as JSON.
-pub(super) fn json(results: &[Result], policy: &Policy, contained: bool) {
+pub(super) fn json(results: &[Ended], policy: &Policy, contained: bool) {
     let report = Report {
         attack_report_version: VERSION,
         host_version: env!("CARGO_PKG_VERSION"),
@@ -113,7 +113,7 @@ pub(super) fn json(results: &[Result], policy: &Policy, contained: bool) {
 }
 
 impl<'a> Line<'a> {
-    fn of(result: &'a Result) -> Self {
+    fn of(result: &'a Ended) -> Self {
         let Attack { name, tries, target, .. } = result.attack;
         let line = Self {
             name,
@@ -125,7 +125,7 @@ impl<'a> Line<'a> {
             goal: result.goal,
             cost: None,
         };
-        match &result.ended {
+        match &result.judged {
             Err(why) => Self { why: Some(why), ..line },
             Ok((verdict, evidence)) => Self {
                 verdict: if verdict.contained { "contained" } else { "not-contained" },
