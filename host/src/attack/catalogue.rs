@@ -44,7 +44,13 @@ pub const ATTACKS: &[Attack] = &[
     attack!("table-declared", "declares a huge table", limit(L::Table), Goal::Past(L::Table, COUNTED), Function),
     attack!("instances", "becomes many instances", limit(L::Instances), Goal::Past(L::Instances, IN_TEXT), Function),
     attack!("stack", "calls itself for ever", limit(L::Stack), Goal::Endless, Function),
-    attack!("stack-across-components", "recurses on both sides of a boundary", limit(L::Stack), Goal::Endless, Function),
+    attack!(
+        "stack-across-components",
+        "recurses on both sides of a boundary",
+        limit(L::Stack),
+        Goal::Endless,
+        Function
+    ),
     attack!("stack-in-destructors", "recurses through destructors", limit(L::Stack), Goal::Endless, Function),
     attack!("sleep", "waits for centuries", limit(L::Wall), Goal::Endless, Function),
     attack!("input-silence", "waits for input that never comes", limit(L::Wall), Goal::Endless, Itself, Silent),
@@ -85,7 +91,13 @@ pub const ATTACKS: &[Attack] = &[
     attack!("handles-streams", "leaks output streams", limit(L::Handles), Goal::Past(L::Handles, COUNTED), Function),
     attack!("handles-files", "leaks open files", limit(L::Handles), Goal::Past(L::Handles, COUNTED), Function),
     attack!("handles-directories", "leaks listings", limit(L::Handles), Goal::Past(L::Handles, COUNTED), Function),
-    attack!("random-flood", "asks for many random numbers", limit(L::Random), Goal::Past(L::Random, u64::MAX), Function),
+    attack!(
+        "random-flood",
+        "asks for many random numbers",
+        limit(L::Random),
+        Goal::Past(L::Random, u64::MAX),
+        Function
+    ),
     attack!(
         "random-giant",
         "asks for many random bytes at once",

@@ -28,6 +28,8 @@ pub struct Cost {
 pub struct Observed {
     /// The stop reason's code.
     pub reason: String,
+    /// What happened, for people.
+    pub message: Option<String>,
     /// Processor time of the guest in nanoseconds.
     pub cpu_ns: u64,
     /// Capabilities of which something was denied, by their name.
@@ -164,9 +166,7 @@ fn of_limit(kind: LimitKind, limits: &Limits, evidence: &Evidence, receipt: &Obs
             let spent = evidence.cost.cpu_ns.unwrap_or(receipt.cpu_ns);
             Err(format!("{}: only `{by}` ended it, after {} of processor time", off(kind), about_time(spent)))
         }
-        (false, true) => {
-            Err(format!("it went past the limit `{}` of {}", kind.row().name, shown(kind, limits)))
-        }
+        (false, true) => Err(format!("it went past the limit `{}` of {}", kind.row().name, shown(kind, limits))),
         (false, false) if by_limit || evidence.said_yes => Ok(by.to_owned()),
         (false, false) => Err(format!("it ended as `{reason}`, which is no limit")),
     }
@@ -194,9 +194,7 @@ fn within(attack: &Attack, limits: &Limits, evidence: &Evidence) -> Result<(), S
     }
     let most = memory_allowed(attack.target, limits);
     match cost.memory_peak_bytes {
-        Some(held) if held > most => {
-            Err(too_much("the process held", about_size(held), "memory", about_size(most)))
-        }
+        Some(held) if held > most => Err(too_much("the process held", about_size(held), "memory", about_size(most))),
         _ => Ok(()),
     }
 }
@@ -250,7 +248,7 @@ mod tests {
     }
 
     fn ending(reason: &str) -> Evidence {
-        let receipt = Observed { reason: reason.to_owned(), cpu_ns: 1, denials: Vec::new() };
+        let receipt = Observed { reason: reason.to_owned(), cpu_ns: 1, ..Observed::default() };
         let cost = Cost { wall_ns: 1, cpu_ns: Some(1), memory_peak_bytes: Some(1) };
         Evidence { receipt: Some(receipt), cost, ..Evidence::default() }
     }
@@ -291,7 +289,12 @@ mod tests {
             for attack in ATTACKS.iter().filter(|attack| attack.target == Target::Limit(row.kind)) {
                 not_held(attack, &without, &ending("returned"), "is unlimited: it took all");
                 not_held(attack, &without, &ending("limit.wall"), "is unlimited: only `limit.wall` ended it");
-                not_held(attack, &without, &Evidence { killed: true, ..ending("") }, "is unlimited: only the self-test");
+                not_held(
+                    attack,
+                    &without,
+                    &Evidence { killed: true, ..ending("") },
+                    "is unlimited: only the self-test",
+                );
             }
         }
     }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use clap::Args;
 use host::Stop;
 use host::attack::{ATTACKS, Attack as Row, Evidence, Verdict, judge};
-use host::outcome::StopReason;
+use host::outcome::{Refusal, StopReason};
 use host::policy::{Policy, StdioGrant};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
@@ -68,7 +68,7 @@ struct Ended {
 struct Battle {
     stage: Stage,
     policy: Policy,
-    cancelled: AtomicBool,
+    cancelled: Arc<AtomicBool>,
 }
 
 impl Attack {
@@ -113,20 +113,19 @@ impl Attack {
         };
         // As `host run` connects them, which is what each attack is run by.
         policy.grants.stdio.get_or_insert(StdioGrant::ALL);
-        let stage = Stage::build(&text).map_err(|error| Stop::host_fault(error.to_string()))?;
-        let battle = Arc::new(Battle { stage, policy, cancelled: AtomicBool::new(false) });
+        let stage = Stage::build(&text).map_err(|error| failed(&format!("failed to make a folder: {error}")))?;
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let battle = Arc::new(Battle { stage, policy, cancelled: Arc::clone(&cancelled) });
         let (sender, mut receiver) = unbounded_channel();
         let jobs = self.jobs.map_or_else(default_jobs, usize::from);
         let work = tokio::task::spawn_blocking({
             let (battle, rows) = (Arc::clone(&battle), rows.clone());
             move || battle.all(&rows, jobs, &sender)
         });
-        let watcher = tokio::spawn({
-            let battle = Arc::clone(&battle);
-            async move {
-                interrupt.wished().await;
-                battle.cancelled.store(true, Relaxed);
-            }
+        // It has the flag alone: whoever had the stage could keep its folder past the end of the process.
+        tokio::spawn(async move {
+            interrupt.wished().await;
+            cancelled.store(true, Relaxed);
         });
         if !self.json {
             table::head();
@@ -138,12 +137,10 @@ impl Attack {
             }
             results.push(result);
         }
-        watcher.abort();
-        let done = work.await.unwrap_or_else(|_| Err("the self-test panicked".to_owned()));
+        work.await.unwrap_or_else(|_| Err(failed("it panicked")))?;
         if battle.cancelled.load(Relaxed) {
             return Err(Stop::new(StopReason::Cancelled, "the self-test was cancelled"));
         }
-        done.map_err(Stop::host_fault)?;
         // A report says the same however the attacks overtook each other.
         results.sort_by_key(|result| rows.iter().position(|row| row.name == result.attack.name));
         let held = results.iter().all(|result| result.judged.as_ref().map_or(true, |(verdict, _)| verdict.contained));
@@ -157,13 +154,8 @@ impl Attack {
 }
 
 impl Battle {
-    /// Runs all attacks: those that wait beside the others, since they cost nothing. An error is a bug of ours.
-    fn all(
-        &self,
-        rows: &[&'static Row],
-        jobs: usize,
-        ended: &UnboundedSender<Ended>,
-    ) -> Result<(), String> {
+    /// Runs all attacks: those that wait beside the others, since they cost nothing. The first error ends them all.
+    fn all(&self, rows: &[&'static Row], jobs: usize, ended: &UnboundedSender<Ended>) -> Result<(), Stop> {
         let (waiting, working): (VecDeque<&'static Row>, VecDeque<_>) = rows.iter().partition(|row| row.waits());
         let waiters = waiting.len();
         let (waiting, working) = (Mutex::new(waiting), Mutex::new(working));
@@ -173,9 +165,9 @@ impl Battle {
             }
             queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
         };
-        let lane = |queue: &Mutex<VecDeque<&'static Row>>| -> Result<(), String> {
+        let lane = |queue: &Mutex<VecDeque<&'static Row>>| -> Result<(), Stop> {
             while let Some(row) = next(queue) {
-                let result = self.one(row).map_err(|error| format!("the attack `{}`: {error}", row.name))?;
+                let result = self.one(row).inspect_err(|_| self.cancelled.store(true, Relaxed))?;
                 if self.cancelled.load(Relaxed) {
                     return Ok(());
                 }
@@ -187,20 +179,33 @@ impl Battle {
         std::thread::scope(|scope| {
             let lanes = (0..waiters).map(|_| &waiting).chain((0..jobs).map(|_| &working));
             let lanes: Vec<_> = lanes.map(|queue| scope.spawn(|| lane(queue))).collect();
-            let panicked = |_| Err("it panicked".to_owned());
+            let panicked = |_| Err(failed("it panicked"));
             lanes.into_iter().try_for_each(|lane| lane.join().unwrap_or_else(panicked))
         })
     }
 
-    fn one(&self, attack: &'static Row) -> Result<Ended, String> {
+    fn one(&self, attack: &'static Row) -> Result<Ended, Stop> {
         let goal = match attack.goal(&self.policy) {
             Ok(goal) => goal,
             Err(why) => return Ok(Ended { attack, goal: 0, judged: Err(why) }),
         };
-        let evidence = child::run(attack, goal, self)?;
+        let evidence =
+            child::run(attack, goal, self).map_err(|error| failed(&format!("`{}`: {error}", attack.name)))?;
+        let refused = StopReason::Refused(Refusal::Grant);
+        if let Some(receipt) = evidence.receipt.as_ref().filter(|receipt| receipt.reason == refused.code()) {
+            // Nothing can be run under such a policy, so nothing can be said about it.
+            let message = receipt.message.clone().unwrap_or_default();
+            return Err(Stop::new(refused, message).with_hint("the policy grants something that isn't there"));
+        }
         let verdict = judge(attack, &self.policy, &evidence);
         Ok(Ended { attack, goal, judged: Ok((verdict, evidence)) })
     }
+}
+
+/// The self-test itself could not be made.
+fn failed(why: &str) -> Stop {
+    let hint = "it needs a folder for temporary files that it can write to, and processes that it can start";
+    Stop::new(StopReason::HostFault, format!("the self-test failed: {why}")).with_hint(hint)
 }
 
 /// Half of the processors, so that those that compute don't slow each other down.

@@ -162,6 +162,7 @@ fn observed(path: &Path) -> Option<Observed> {
     let name = |denial: &Json| Some(denial.get("capability")?.as_str()?.to_owned());
     Some(Observed {
         reason: receipt.pointer("/stop/reason")?.as_str()?.to_owned(),
+        message: receipt.pointer("/stop/message").and_then(Json::as_str).map(str::to_owned),
         cpu_ns: receipt.pointer("/usage/cpu-ns")?.as_u64()?,
         denials: denials.iter().filter_map(name).collect(),
     })
