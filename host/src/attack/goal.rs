@@ -118,15 +118,15 @@ fn fill(text: &str, goal: u64, stage: &Stage<'_>) -> String {
     for (place, shared) in SHARED {
         full = full.replace(place, shared);
     }
-    if let Some((before, rest)) = full.split_once("{repeat ") {
-        if let Some((line, after)) = rest.split_once('}') {
-            let mut repeated = before.to_owned();
-            for _ in 0..goal {
-                // Writing to a string can't fail.
-                let _ = writeln!(repeated, "{line}");
-            }
-            full = repeated + after;
+    if let Some((before, rest)) = full.split_once("{repeat ")
+        && let Some((line, after)) = rest.split_once('}')
+    {
+        let mut repeated = before.to_owned();
+        for _ in 0..goal {
+            // Writing to a string can't fail.
+            let _ = writeln!(repeated, "{line}");
         }
+        full = repeated + after;
     }
     let pages = goal / PAGE + 2;
     full.replace("{goal}", &goal.to_string())

@@ -179,22 +179,22 @@ fn within(attack: &Attack, limits: &Limits, evidence: &Evidence) -> Result<(), S
         let guest = evidence.receipt.as_ref().map_or(0, |receipt| receipt.cpu_ns);
         let most = limits.cpu.nanos().saturating_add(nanos(CPU_OVERRUN));
         if guest > most {
-            return Err(too_much("the guest used", about_time(guest), "processor time", about_time(most)));
+            return Err(too_much("the guest used", &about_time(guest), "processor time", &about_time(most)));
         }
         let most = limits.cpu.nanos().saturating_add(nanos(CPU_OVERHEAD));
         if let Some(used) = cost.cpu_ns.filter(|used| *used > most) {
-            return Err(too_much("the process used", about_time(used), "processor time", about_time(most)));
+            return Err(too_much("the process used", &about_time(used), "processor time", &about_time(most)));
         }
     }
     if !limits.is_unlimited(LimitKind::Wall) {
         let most = limits.wall.nanos().saturating_add(nanos(WALL_OVERHEAD));
         if cost.wall_ns > most {
-            return Err(too_much("it took", about_time(cost.wall_ns), "time", about_time(most)));
+            return Err(too_much("it took", &about_time(cost.wall_ns), "time", &about_time(most)));
         }
     }
     let most = memory_allowed(attack.target, limits);
     match cost.memory_peak_bytes {
-        Some(held) if held > most => Err(too_much("the process held", about_size(held), "memory", about_size(most))),
+        Some(held) if held > most => Err(too_much("the process held", &about_size(held), "memory", &about_size(most))),
         _ => Ok(()),
     }
 }
@@ -221,7 +221,7 @@ fn shown(kind: LimitKind, limits: &Limits) -> String {
     limits.get(kind).map_or_else(|| "off".to_owned(), |amount| kind.row().show(amount))
 }
 
-fn too_much(who: &str, used: String, of: &str, most: String) -> String {
+fn too_much(who: &str, used: &str, of: &str, most: &str) -> String {
     format!("{who} {used} of {of}, and {most} is what the policy and the host's own needs come to")
 }
 
