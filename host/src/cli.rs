@@ -1,5 +1,6 @@
 //! The command line: arguments in, messages and an exit status out. The only place that prints.
 
+mod attack;
 mod files;
 mod flags;
 mod inspect;
@@ -23,6 +24,7 @@ enum Command {
     Run(Box<run::Run>),
     Inspect(inspect::Inspect),
     New(new::New),
+    Attack(attack::Attack),
 }
 
 /// Exit status for arguments that make no sense, as everywhere.
@@ -51,6 +53,7 @@ pub(crate) fn main() -> u8 {
             Command::Run(run) => run.run().await,
             Command::Inspect(inspect) => inspect.run(),
             Command::New(new) => new.run(),
+            Command::Attack(attack) => attack.run().await,
         }
     });
     runtime.shutdown_background();

@@ -19,6 +19,7 @@
 //! # }).unwrap();
 //! ```
 
+pub mod attack;
 mod bindings;
 mod call;
 mod capability;

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use self::file::{PolicyError, PolicyErrors};
 pub use self::grants::{DirAccess, DirGrant, Grants, OnDenied, StdioGrant};
-pub use self::limits::{LIMITS, LimitKind, LimitRow, Limits, Unit};
+pub use self::limits::{LIMITS, LimitKind, LimitRow, Limits, UNLIMITED, Unit};
 pub use self::tenant_limits::{TENANT_LIMITS, TenantLimitRow, TenantLimits};
 pub use self::units::{Bytes, Span, UnitError};
 
@@ -58,10 +58,11 @@ impl Policy {
         sha256(canonical.to_string().as_bytes())
     }
 
-    /// Each limit's name with its value in the base unit: bytes, nanoseconds or a count. Fuel is left out when it is
-    /// not metered.
+    /// Each limit's name with its value in the base unit: bytes, nanoseconds or a count. One that is switched off is
+    /// left out, as fuel that is not metered is.
     pub fn limits_by_name(&self) -> BTreeMap<&'static str, u64> {
-        LIMITS.iter().filter_map(|row| Some((row.name, self.limits.get(row.kind)?))).collect()
+        let given = |row: &LimitRow| Some((row.name, self.limits.get(row.kind)?));
+        LIMITS.iter().filter_map(given).filter(|(_, amount)| *amount != UNLIMITED).collect()
     }
 }
 
@@ -86,5 +87,6 @@ mod tests {
         assert_eq!(a.digest(), b.digest());
         assert_ne!(a.digest(), c.digest());
         assert_ne!(Policy::default().digest(), Policy::parse("env.A = 'b'").unwrap().digest());
+        assert_ne!(Policy::default().digest(), Policy::parse("limits.wall = 'unlimited'").unwrap().digest());
     }
 }

@@ -33,7 +33,7 @@ pub struct Receipt {
     pub call: Option<String>,
     /// The digest of grants and limits, `sha256:` and 64 hexadecimal digits.
     pub policy_digest: String,
-    /// Each limit in bytes, nanoseconds or as a count; `fuel` is absent when it is not metered.
+    /// Each limit in bytes, nanoseconds or as a count; one that is unlimited is absent, as is `fuel` when it is not metered.
     pub limits: BTreeMap<String, u64>,
     /// What was used.
     pub usage: Usage,

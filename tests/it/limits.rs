@@ -308,3 +308,38 @@ fn output_that_is_too_fast_waits_and_nothing_is_lost() {
     let logged = run_probe("log-flood").flag("--output-rate", "100").flag("--wall", "1500ms").args(&["bytes=5000"]);
     logged.ended("limit.wall", 124);
 }
+
+#[test]
+fn every_limit_but_the_stack_can_be_switched_off() {
+    let limit = (1 << 20) + 1;
+    // One step further than the default goes, where that is quickly done.
+    let random = run_probe("random").flag("--random", "unlimited").args(&[limit.to_string()]);
+    random.ended("returned", 0);
+    assert!(random.at("/limits").get("random").is_none());
+    run_probe("random").flag("--random", "unlimited").args(&["4000000000"]).ended("limit.memory", 137);
+    let off = [
+        ("--memory", "allocate", "2100"),
+        ("--output", "flood-stdout", "16777217"),
+        ("--handles", "leak-handles", "2000"),
+        ("--fuel", "fuel", "1000"),
+        ("--wall", "fuel", "1000"),
+        ("--cpu", "fuel", "1000"),
+        ("--component-size", "fuel", "1000"),
+        ("--input", "fuel", "1000"),
+        ("--hostcall", "fuel", "1000"),
+    ];
+    for (flag, probe, argument) in off {
+        let ran = run_probe(probe).flag(flag, "unlimited").args(&[argument]);
+        ran.ended("returned", 0);
+        assert!(ran.at("/limits").get(flag.trim_start_matches('-')).is_none(), "{flag}");
+    }
+    let grow = |elements: u32| {
+        let call = format!("grow-or-trap({elements})");
+        Run::new(probe("grow-table")).flag("--table", "unlimited").flag("--invoke", call).go()
+    };
+    grow(100_001).ended("returned", 0);
+    Run::new(probe("many-instances")).flag("--instances", "unlimited").go().ended("returned", 0);
+    let stack = Run::new(probe("deep-stack")).flag("--stack", "unlimited").flag("--invoke", "descend(1)").go();
+    assert_eq!(stack.status, 2);
+    assert!(stack.stderr.contains("`stack` can't be unlimited"), "{}", stack.stderr);
+}

@@ -12,6 +12,7 @@
     reason = "all of this is tests, whose helpers the lints don't recognise as such"
 )]
 
+mod attack;
 mod bad_input;
 mod command;
 mod contract;

@@ -21,6 +21,11 @@ pub(super) fn component(path: &Path, max: u64) -> Result<Vec<u8>, Stop> {
 
 /// Reads a policy file.
 pub(super) fn policy(path: &Path) -> Result<Policy, Stop> {
+    policy_and_text(path).map(|(policy, _)| policy)
+}
+
+/// Reads a policy file, and keeps its text for who has to hand it on.
+pub(super) fn policy_and_text(path: &Path) -> Result<(Policy, String), Stop> {
     /// More than any policy needs; a larger file is a mistake or an attack.
     const MAX: u64 = 1 << 20;
     let shown = format!("`{}`", escape(&path.display().to_string()));
@@ -36,12 +41,13 @@ pub(super) fn policy(path: &Path) -> Result<Policy, Stop> {
         let at = error.utf8_error().valid_up_to();
         refuse(format!("the policy {shown} is not UTF-8: byte {at}"))
     })?;
-    Policy::parse(&text).map_err(|errors| {
+    let policy = Policy::parse(&text).map_err(|errors| {
         let lines: Vec<String> =
             errors.0.iter().map(|e| format!("{}:{}:{}: {}", path.display(), e.line, e.column, e.message)).collect();
         let count = if lines.len() == 1 { "1 error".to_owned() } else { format!("{} errors", lines.len()) };
         refuse(format!("the policy {shown} has {count}\n{}", lines.join("\n")))
-    })
+    })?;
+    Ok((policy, text))
 }
 
 /// Where a receipt goes: made before the run, so that a path which can't be written is found before and not after it,

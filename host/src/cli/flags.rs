@@ -120,6 +120,6 @@ fn flag(row: &'static LimitRow) -> Arg {
         .value_name(value)
         .help(format!("{bounds} [default: {default}]"))
         .long_help(format!("{bounds}. At the limit {}.\n[default: {default}: {}]", row.at_limit, row.reason))
-        .help_heading("Limits (sizes like 64MiB, durations like 500ms)")
+        .help_heading("Limits (sizes like 64MiB, durations like 500ms; `unlimited` switches one off)")
         .value_parser(move |text: &str| row.read(text))
 }

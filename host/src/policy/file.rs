@@ -159,7 +159,7 @@ impl Reader<'_> {
                 continue;
             };
             let Some(text) = self.amount(name, row.unit, value) else { continue };
-            match row.unit.read(&text).map_err(|error| error.to_string()).and_then(|amount| row.check(amount)) {
+            match row.read(&text) {
                 Ok(amount) => limits.set(name, amount),
                 Err(message) => self.error(value.span(), format!("`{name}`: {message}")),
             }
@@ -183,7 +183,7 @@ impl Reader<'_> {
             }
             (_, Unit::Size) => self.wrong_type(name, "a string such as \"64MiB\"", value),
             (_, Unit::Duration) => self.wrong_type(name, "a string such as \"500ms\"", value),
-            (_, Unit::Count) => self.wrong_type(name, "a whole number", value),
+            (_, Unit::Count) => self.wrong_type(name, "a whole number or \"unlimited\"", value),
         }
         None
     }
@@ -197,7 +197,8 @@ impl Reader<'_> {
         ];
         for (smaller, larger, why) in pairs {
             let (Some(span), true) = (explicit.get(&smaller), explicit.contains_key(&larger)) else { continue };
-            if limits.get(smaller) > limits.get(larger) {
+            // Without a limit there is nothing to be in the shadow of the other.
+            if !limits.is_unlimited(smaller) && limits.get(smaller) > limits.get(larger) {
                 let (smaller, larger) = (smaller.row().name, larger.row().name);
                 self.error(span.clone(), format!("`{smaller}` is above `{larger}`: {why}"));
             }

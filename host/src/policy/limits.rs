@@ -102,6 +102,13 @@ pub struct LimitRow {
     pub stops: bool,
 }
 
+/// What a limit that is switched off holds: more than there ever is of anything. `fuel` is `None` then, since metering
+/// itself is what costs.
+pub const UNLIMITED: u64 = u64::MAX;
+
+/// How [`UNLIMITED`] is written, in the file, as a flag and in messages.
+pub(super) const UNLIMITED_WORD: &str = "unlimited";
+
 /// The least stack that host calls made from the guest can start from.
 const MIN_STACK: Bytes = Bytes::from_kib(16);
 
@@ -349,6 +356,7 @@ impl LimitRow {
     /// An amount of this limit's unit, as a person writes it.
     pub fn show(&self, amount: u64) -> String {
         match self.unit {
+            _ if amount == UNLIMITED => UNLIMITED_WORD.to_owned(),
             Unit::Size => Bytes(amount).to_string(),
             Unit::Duration => Span(std::time::Duration::from_nanos(amount)).to_string(),
             Unit::Count => amount.to_string(),
@@ -373,11 +381,19 @@ impl LimitRow {
         }
     }
 
-    /// Reads a value of this limit's unit into its base: bytes, nanoseconds or a count.
+    /// Reads a value of this limit's unit into its base: bytes, nanoseconds or a count; or [`UNLIMITED`].
     ///
     /// # Errors
-    /// The text is not a value of this unit, or is zero: a limit of nothing can't run anything.
+    /// The text is not a value of this unit, or is zero: a limit of nothing can't run anything. The stack can't be
+    /// unlimited, since it is reserved for each invocation.
     pub fn read(&self, text: &str) -> Result<u64, String> {
+        if text == UNLIMITED_WORD && self.kind == LimitKind::Stack {
+            let why = "it is reserved whole for each invocation";
+            return Err(format!("`{}` can't be unlimited, since {why}: the most is {MAX_STACK}", self.name));
+        }
+        if text == UNLIMITED_WORD {
+            return Ok(UNLIMITED);
+        }
         let amount = self.unit.read(text).map_err(|error| error.to_string())?;
         if self.kind == LimitKind::Stack && !(MIN_STACK..=MAX_STACK).contains(&Bytes(amount)) {
             return Err(format!("`{}` must be from {MIN_STACK} to {MAX_STACK}", self.name));
@@ -390,7 +406,8 @@ impl LimitRow {
 }
 
 impl Limits {
-    /// The value of one limit in its base unit; `None` for fuel that is not metered.
+    /// The value of one limit in its base unit, [`UNLIMITED`] where it is switched off; `None` for fuel that is not
+    /// metered.
     pub fn get(&self, kind: LimitKind) -> Option<u64> {
         Some(match kind {
             LimitKind::Memory => self.memory.0,
@@ -413,7 +430,12 @@ impl Limits {
         })
     }
 
-    /// Sets one limit from an amount in its base unit.
+    /// Whether a limit is switched off.
+    pub fn is_unlimited(&self, kind: LimitKind) -> bool {
+        self.get(kind).is_none_or(|amount| amount == UNLIMITED)
+    }
+
+    /// Sets one limit from an amount in its base unit; [`UNLIMITED`] switches it off.
     pub fn set(&mut self, kind: LimitKind, amount: u64) {
         let span = Span(std::time::Duration::from_nanos(amount));
         match kind {
@@ -423,7 +445,7 @@ impl Limits {
             LimitKind::Stack => self.stack = Bytes(amount),
             LimitKind::Wall => self.wall = span,
             LimitKind::Cpu => self.cpu = span,
-            LimitKind::Fuel => self.fuel = Some(amount),
+            LimitKind::Fuel => self.fuel = (amount != UNLIMITED).then_some(amount),
             LimitKind::Output => self.output = Bytes(amount),
             LimitKind::Input => self.input = Bytes(amount),
             LimitKind::Hostcall => self.hostcall = Bytes(amount),
@@ -441,6 +463,7 @@ impl Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Policy;
 
     #[test]
     fn every_limit_has_exactly_one_row() {
@@ -470,6 +493,28 @@ mod tests {
         assert_eq!(memory.about((3 << 20) / 2), "1.5MiB");
         assert_eq!(wall.about(301_282_137), "301.2ms");
         assert_eq!(LimitKind::Table.row().about(12_345), "12345");
+    }
+
+    #[test]
+    fn every_limit_but_the_stack_can_be_switched_off() {
+        for row in LIMITS {
+            let mut limits = Limits::default();
+            match row.read("unlimited") {
+                Ok(amount) => {
+                    limits.set(row.kind, amount);
+                    assert!(limits.is_unlimited(row.kind), "{}", row.name);
+                    assert_eq!(row.show(amount), "unlimited");
+                }
+                Err(message) => {
+                    assert_eq!(row.kind, LimitKind::Stack);
+                    assert!(message.contains("64MiB"), "{message}");
+                }
+            }
+            assert!(row.read("Unlimited").is_err());
+        }
+        assert_eq!(Policy::parse("limits.fuel = 'unlimited'").unwrap().limits.fuel, None);
+        assert!(Limits::default().is_unlimited(LimitKind::Fuel));
+        assert!(!Limits::default().is_unlimited(LimitKind::Memory));
     }
 
     #[test]

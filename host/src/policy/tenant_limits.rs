@@ -1,6 +1,6 @@
 //! What a tenant's invocations may use together: one table with name, unit, default and reason, like that of the limits.
 
-use super::limits::Unit;
+use super::limits::{UNLIMITED, UNLIMITED_WORD, Unit};
 use super::units::{Bytes, Span};
 
 /// Every bound on all invocations of one tenant together, and its share of what is short. Only the memory and the
@@ -127,23 +127,27 @@ impl Default for TenantLimits {
             weight: 1,
             concurrency: 64,
             queue: 256,
-            memory: Bytes(u64::MAX),
+            memory: Bytes(UNLIMITED),
             files: 1024,
             timers: 4096,
             window: Span::from_millis(60_000),
             cpu: Span::UNLIMITED,
-            output: Bytes(u64::MAX),
-            random: Bytes(u64::MAX),
+            output: Bytes(UNLIMITED),
+            random: Bytes(UNLIMITED),
         }
     }
 }
 
 impl TenantLimitRow {
-    /// Checks an amount in the unit's base: bytes, nanoseconds or a count.
+    /// Reads a value into the unit's base: bytes, nanoseconds or a count; or [`UNLIMITED`].
     ///
     /// # Errors
-    /// Zero where nothing could run, or a weight that is too large.
-    pub fn check(&self, amount: u64) -> Result<u64, String> {
+    /// The text is no value of this unit, zero where nothing could run, or a weight that is too large.
+    pub fn read(&self, text: &str) -> Result<u64, String> {
+        if text == UNLIMITED_WORD && !matches!(self.name, "weight" | "window") {
+            return Ok(UNLIMITED);
+        }
+        let amount = self.unit.read(text).map_err(|error| error.to_string())?;
         let may_be_zero = matches!(self.name, "queue" | "files" | "timers" | "output" | "random");
         if amount == 0 && !may_be_zero {
             return Err(format!("`{}` can't be zero", self.name));
@@ -211,9 +215,11 @@ mod tests {
     #[test]
     fn a_weight_has_bounds_and_a_queue_may_be_none() {
         let row = |name| TENANT_LIMITS.iter().find(|row| row.name == name).unwrap();
-        assert!(row("weight").check(0).is_err() && row("weight").check(1001).is_err());
-        assert_eq!(row("weight").check(1000), Ok(1000));
-        assert_eq!(row("queue").check(0), Ok(0));
-        assert!(row("concurrency").check(0).is_err());
+        assert!(row("weight").read("0").is_err() && row("weight").read("1001").is_err());
+        assert_eq!(row("weight").read("1000"), Ok(1000));
+        assert_eq!(row("queue").read("0"), Ok(0));
+        assert_eq!(row("memory").read("unlimited"), Ok(UNLIMITED));
+        assert!(row("weight").read("unlimited").is_err());
+        assert!(row("concurrency").read("0").is_err());
     }
 }

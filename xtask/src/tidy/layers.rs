@@ -33,10 +33,13 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("main", "cli"),
     layer(
         "lib",
-        "bindings cache call component contract engine host invoke metrics outcome policy quota receipt serve shared state \
-         stdio tenant text",
+        "attack bindings cache call component contract engine host invoke metrics outcome policy quota receipt serve \
+         shared state stdio tenant text",
     ),
-    layer("cli", "cache call component contract engine host invoke metrics outcome policy receipt serve tenant text"),
+    layer(
+        "cli",
+        "attack cache call component contract engine host invoke metrics outcome policy receipt serve tenant text",
+    ),
     layer("serve", "cache call component engine host invoke metrics outcome policy quota receipt tenant text"),
     layer("metrics", "outcome policy quota receipt tenant"),
     layer(
@@ -57,6 +60,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("limiter", "outcome policy quota scheduler"),
     layer("engine", "outcome policy scheduler"),
     layer("scheduler", "outcome policy quota shared"),
+    pure("attack", "outcome policy"),
     pure("contract", "outcome policy text"),
     pure("receipt", "outcome policy quota tenant"),
     pure("quota", "outcome policy shared tenant"),

@@ -1,0 +1,175 @@
+//! The list of attacks. Each is a row here and a text in this folder; the order is that of the limits.
+
+use super::{Attack, Call, Feed, Goal, Source, Target};
+use crate::outcome::{Capability, Refusal};
+use crate::policy::LimitKind as L;
+
+/// The most that an attack can want of what has to lie in one memory of 32 bits.
+const IN_MEMORY: u64 = 2 << 30;
+
+/// The most that an attack wants of what is counted one by one.
+const COUNTED: u64 = 1 << 30;
+
+/// The most core instances that one attack is made of; the text of each is a line.
+const IN_TEXT: u64 = 100_000;
+
+/// A row, with its text.
+macro_rules! attack {
+    ($name:literal, $tries:literal, $target:expr, $goal:expr, $call:ident) => {
+        attack!($name, $tries, $target, $goal, $call, Empty)
+    };
+    ($name:literal, $tries:literal, $target:expr, $goal:expr, $call:ident, $feed:ident) => {
+        Attack {
+            name: $name,
+            tries: $tries,
+            target: $target,
+            goal: $goal,
+            source: Source::Text(include_str!(concat!($name, ".wat"))),
+            call: Call::$call,
+            stdin: Feed::$feed,
+        }
+    };
+}
+
+const fn limit(kind: L) -> Target {
+    Target::Limit(kind)
+}
+
+/// All attacks of the self-test.
+pub const ATTACKS: &[Attack] = &[
+    attack!("memory-growth", "grows one memory and writes to all of it", limit(L::Memory), Goal::Pages(1), Function),
+    attack!("memory-in-pieces", "grows four memories in turn", limit(L::Memory), Goal::Pages(4), Function),
+    attack!("memory-declared", "declares a huge memory", limit(L::Memory), Goal::Pages(1), Function),
+    attack!("table-growth", "grows a table", limit(L::Table), Goal::Past(L::Table, COUNTED), Function),
+    attack!("table-declared", "declares a huge table", limit(L::Table), Goal::Past(L::Table, COUNTED), Function),
+    attack!("instances", "becomes many instances", limit(L::Instances), Goal::Past(L::Instances, IN_TEXT), Function),
+    attack!("stack", "calls itself for ever", limit(L::Stack), Goal::Endless, Function),
+    attack!(
+        "stack-across-components",
+        "recurses on both sides of a boundary",
+        limit(L::Stack),
+        Goal::Endless,
+        Function
+    ),
+    attack!("stack-in-destructors", "recurses through destructors", limit(L::Stack), Goal::Endless, Function),
+    attack!("sleep", "waits for centuries", limit(L::Wall), Goal::Endless, Function),
+    attack!("input-silence", "waits for input that never comes", limit(L::Wall), Goal::Endless, Itself, Silent),
+    attack!("spin", "computes for ever", limit(L::Cpu), Goal::Endless, Function),
+    attack!("spin-at-start", "computes for ever while it is instantiated", limit(L::Cpu), Goal::Endless, Function),
+    attack!("spin-in-bulk", "fills and copies memory for ever", limit(L::Cpu), Goal::Range, Function),
+    attack!("spin-in-host-calls", "calls a cheap host function for ever", limit(L::Cpu), Goal::Endless, Function),
+    attack!("fuel", "computes for ever where fuel is metered", limit(L::Fuel), Goal::Endless, Function),
+    attack!("output-stdout", "floods standard output", limit(L::Output), Goal::Past(L::Output, u64::MAX), Itself),
+    attack!("output-stderr", "floods standard error", limit(L::Output), Goal::Past(L::Output, u64::MAX), Itself),
+    attack!("output-body", "returns a huge body", limit(L::Output), Goal::Past(L::Output, IN_MEMORY), Itself),
+    attack!("log-flood", "floods the log", limit(L::Output), Goal::Past(L::Output, u64::MAX), Function),
+    attack!("log-giant", "logs one huge message", limit(L::Output), Goal::Past(L::Output, IN_MEMORY), Function),
+    attack!("input", "is given a huge input", limit(L::Input), Goal::Past(L::Input, IN_MEMORY), Itself, Goal),
+    attack!(
+        "hostcall-argument",
+        "passes one huge string",
+        limit(L::Hostcall),
+        Goal::Past(L::Hostcall, IN_MEMORY),
+        Function
+    ),
+    attack!(
+        "hostcall-result",
+        "returns a list that is larger in the host",
+        limit(L::Hostcall),
+        Goal::Past(L::Hostcall, IN_MEMORY),
+        Function
+    ),
+    attack!(
+        "hostcall-attributes",
+        "returns one long text as many attributes",
+        limit(L::Hostcall),
+        Goal::Past(L::Hostcall, COUNTED),
+        Itself
+    ),
+    attack!("handles-lent", "polls a huge list", limit(L::Handles), Goal::Past(L::Handles, COUNTED >> 2), Function),
+    attack!("handles-streams", "leaks output streams", limit(L::Handles), Goal::Past(L::Handles, COUNTED), Function),
+    attack!("files", "leaks open files", limit(L::Files), Goal::Past(L::Files, COUNTED), Function),
+    attack!("files-in-listings", "leaks listings", limit(L::Files), Goal::Past(L::Files, COUNTED), Function),
+    attack!("timers", "sets timers without end", limit(L::Timers), Goal::Past(L::Timers, COUNTED), Function),
+    attack!(
+        "random-flood",
+        "asks for many random numbers",
+        limit(L::Random),
+        Goal::Past(L::Random, u64::MAX),
+        Function
+    ),
+    attack!(
+        "random-giant",
+        "asks for many random bytes at once",
+        limit(L::Random),
+        Goal::Past(L::Random, IN_MEMORY),
+        Function
+    ),
+    Attack {
+        name: "component-size",
+        tries: "is a huge file",
+        target: limit(L::ComponentSize),
+        goal: Goal::Past(L::ComponentSize, COUNTED),
+        source: Source::Padded,
+        call: Call::Function,
+        stdin: Feed::Empty,
+    },
+    Attack {
+        name: "native-code",
+        tries: "is a program in native code",
+        target: Target::Refused(Refusal::Unauthenticated),
+        goal: Goal::Endless,
+        source: Source::Native,
+        call: Call::Function,
+        stdin: Feed::Empty,
+    },
+    attack!("log-forgery", "forges a line of the host's log", Target::Log, Goal::Endless, Function),
+    attack!("escape-by-parent", "reads outside its directory by `..`", Target::Secret, Goal::Endless, Itself),
+    attack!("escape-by-absolute-path", "reads outside by an absolute path", Target::Secret, Goal::Endless, Itself),
+    attack!("escape-by-link", "reads outside through a symbolic link", Target::Secret, Goal::Endless, Itself),
+    attack!("write-to-read-only", "writes where it may only read", Target::ReadOnly, Goal::Endless, Itself),
+    attack!("snoop-environment", "reads the host's environment", Target::Secret, Goal::Endless, Itself),
+    attack!("snoop-arguments", "reads the host's arguments", Target::Secret, Goal::Endless, Itself),
+    attack!("net-tcp", "makes a TCP socket", Target::Denied(Capability::Net), Goal::Endless, Function),
+    attack!("net-udp", "makes a UDP socket", Target::Denied(Capability::Net), Goal::Endless, Function),
+    attack!("net-names", "looks up a name", Target::Denied(Capability::Dns), Goal::Endless, Function),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attack::Stage;
+    use crate::policy::{LIMITS, Policy};
+
+    #[test]
+    fn every_limit_has_an_attack() {
+        for row in LIMITS.iter().filter(|row| row.stops) {
+            assert!(ATTACKS.iter().any(|attack| attack.target == limit(row.kind)), "`{}` has none", row.name);
+        }
+    }
+
+    #[test]
+    fn every_name_is_its_own_and_can_be_typed() {
+        for attack in ATTACKS {
+            assert_eq!(ATTACKS.iter().filter(|other| other.name == attack.name).count(), 1, "{}", attack.name);
+            assert!(attack.name.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{}", attack.name);
+        }
+    }
+
+    #[test]
+    fn every_text_is_webassembly_without_a_place_that_was_not_filled() {
+        let mut policy = Policy::parse("limits.fuel = 1000").unwrap();
+        policy.grants.stdio = Some(crate::policy::StdioGrant::ALL);
+        policy.limits.component_size = crate::policy::Bytes(5000);
+        let stage = Stage { canary: "c0ffee", folder: "/tmp" };
+        for attack in ATTACKS {
+            let goal = attack.goal(&policy).unwrap();
+            let bytes = attack.bytes(goal, &stage).unwrap_or_else(|error| panic!("{}: {error}", attack.name));
+            match attack.source {
+                Source::Text(_) => drop(wasmparser::Validator::new().validate_all(&bytes).unwrap()),
+                Source::Padded => assert_eq!(bytes.len(), 5001),
+                Source::Native => assert!(bytes.starts_with(b"\x7fELF")),
+            }
+        }
+    }
+}
