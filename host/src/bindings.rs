@@ -5,7 +5,7 @@
 wasmtime::component::bindgen!({
     path: "../wit",
     world: "sandbox:host/sandbox",
-    imports: { default: trappable },
+    imports: { "wasi:keyvalue": async | trappable, default: trappable },
     exports: { default: async },
     with: {
         "wasi:cli": wasmtime_wasi::p2::bindings::cli,

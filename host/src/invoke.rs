@@ -282,13 +282,18 @@ impl<E: Send + 'static> Host<E> {
             Ok(wasi) => wasi,
             Err(stop) => return never(stop),
         };
-        let guest = Guest::new(&component, &tenant, Arc::clone(&quota), Arc::clone(&clock), wasi, extension);
+        let watch = Watch { clock: Arc::clone(&clock) };
+        let opened = self.buckets(tenant.id().as_str(), &policy.grants.key_value);
+        let buckets = match watch.until_opened(opened, &mut cancel).await {
+            Ok(buckets) => buckets,
+            Err(stop) => return never(stop),
+        };
+        let guest = Guest::new(&component, &tenant, Arc::clone(&quota), Arc::clone(&clock), wasi, buckets, extension);
         let task = match self.guests() {
             Ok(guests) => guests.spawn(guest.run(call)),
             Err(stop) => return never(stop),
         };
         let record = record.calling(name);
-        let watch = Watch { clock: Arc::clone(&clock) };
         let pumps = Pumps::start([(out_pipe, stdout), (err_pipe, stderr)]);
         let (ending, report) = watch.until_it_ends(task, &mut cancel).await;
         let drained = watch.until_written(pumps, &mut cancel).await;

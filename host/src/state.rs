@@ -12,9 +12,11 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::capability::budget::BudgetView;
 use crate::capability::config::ConfigView;
 use crate::capability::filesystem::FilesystemView;
+use crate::capability::keyvalue::KeyValueView;
 use crate::capability::logging::LoggingView;
 use crate::capability::random::RandomView;
 use crate::capability::sockets::SocketsView;
+use crate::keyvalue::Buckets;
 use crate::limiter::Limiter;
 use crate::policy::OnDenied;
 use crate::quota::Quota;
@@ -28,6 +30,7 @@ pub struct State<E = ()> {
     pub(crate) clock: Arc<Clock>,
     pub(crate) limiter: Limiter,
     pub(crate) config: Arc<BTreeMap<String, String>>,
+    pub(crate) buckets: Buckets,
     pub(crate) on_denied: OnDenied,
     pub(crate) tenant: String,
     /// Calls of each interface, by its place in the linker's list.
@@ -54,6 +57,15 @@ impl<E> State<E> {
 
     pub(crate) fn config(&mut self) -> ConfigView<'_> {
         ConfigView { values: &self.config }
+    }
+
+    pub(crate) fn key_value(&mut self) -> KeyValueView<'_> {
+        KeyValueView {
+            buckets: &self.buckets,
+            table: &mut self.table,
+            quota: &self.quota,
+            on_denied: self.on_denied,
+        }
     }
 
     pub(crate) fn logging(&mut self) -> LoggingView<'_> {

@@ -12,6 +12,7 @@ use wasmtime_wasi::WasiCtx;
 
 use crate::component::Component;
 use crate::ending::stop_of;
+use crate::keyvalue::Buckets;
 use crate::limiter::Limiter;
 use crate::linker::{Interface, fuel_given, fuel_left};
 use crate::outcome::Stop;
@@ -68,6 +69,7 @@ impl<E: Send + 'static> Guest<E> {
         quota: Arc<Quota>,
         clock: Arc<Clock>,
         wasi: WasiCtx,
+        buckets: Buckets,
         extension: E,
     ) -> Self {
         let policy = tenant.policy();
@@ -81,6 +83,7 @@ impl<E: Send + 'static> Guest<E> {
             clock: Arc::clone(&clock),
             limiter: Limiter::new(Arc::clone(&quota), limits.instances),
             config: Arc::new(policy.grants.config.clone()),
+            buckets,
             on_denied: policy.grants.on_denied,
             tenant: tenant.id().as_str().to_owned(),
             calls: vec![0; Interface::COUNT].into_boxed_slice(),

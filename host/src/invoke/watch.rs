@@ -61,6 +61,20 @@ impl Watch {
         }
     }
 
+    /// Waits for what the guest needs before it can start, for as long as the deadline lets it.
+    pub(super) async fn until_opened<T>(
+        &self,
+        opened: impl Future<Output = Result<T, Stop>>,
+        cancel: &mut Cancel,
+    ) -> Result<T, Stop> {
+        tokio::select! {
+            biased;
+            opened = opened => opened,
+            () = sleep_until(self.deadline()) => Err(self.clock.wall_stop()),
+            () = cancel => Err(cancelled()),
+        }
+    }
+
     /// Waits until what the guest wrote is written out, for as long as the deadline lets it wait for a slow reader.
     /// The value is the error that kept some of it from being written, if there was one.
     pub(super) async fn until_written(&self, mut pumps: Pumps, cancel: &mut Cancel) -> Result<Option<io::Error>, Stop> {
