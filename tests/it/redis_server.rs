@@ -29,6 +29,13 @@ impl RedisServer {
         self.child.wait().expect("it ends");
     }
 
+    /// Sends it a signal by its name: `STOP` makes it hang, `CONT` go on.
+    #[allow(dead_code, reason = "one of the two test programs that have this file doesn't need it")]
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(status.expect("`kill` can be started").success());
+    }
+
     /// Starts it again, at the same address.
     #[allow(dead_code, reason = "one of the two test programs that have this file doesn't need it")]
     pub(crate) fn start_again(&mut self) {

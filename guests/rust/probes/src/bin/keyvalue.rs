@@ -38,6 +38,7 @@ fn main() {
             "get-many" => get_many(&bucket, &names(&word())),
             "set-many" => set_many(&bucket, &names(&word()), &text(&word())),
             "delete-many" => batch::delete_many(&bucket, &names(&word())).map(|()| "ok".to_owned()),
+            "leak" => leak(&identifier, number(&word())),
             "fill" => fill(&bucket, &text(&word())),
             other => fail(2, format_args!("unknown command `{other}`")),
         };
@@ -129,6 +130,14 @@ fn get_many(bucket: &Bucket, keys: &[String]) -> Result<String, Error> {
 fn set_many(bucket: &Bucket, keys: &[String], value: &str) -> Result<String, Error> {
     let pairs: Vec<_> = keys.iter().map(|key| (key.clone(), value.as_bytes().to_vec())).collect();
     batch::set_many(bucket, &pairs).map(|()| "ok".to_owned())
+}
+
+/// Opens the bucket so many times, and closes it never.
+fn leak(identifier: &str, times: u64) -> Result<String, Error> {
+    for _ in 0..times {
+        std::mem::forget(open(identifier)?);
+    }
+    Ok("ok".to_owned())
 }
 
 /// Sets new keys until that fails, and says how many there are room for.
