@@ -36,7 +36,7 @@ pub(crate) const MAX_BATCH: usize = 1_000;
 /// Every store that is open, for all tenants.
 #[derive(Default)]
 pub(crate) struct Stores {
-    memory: Mutex<HashMap<(String, String), Arc<Mutex<memory::Space>>>>,
+    memory: Mutex<HashMap<[String; 2], Arc<Mutex<memory::Space>>>>,
     files: Cells<PathBuf, file::Store>,
     /// Files by their real path, since two paths can lead to one.
     opened: Arc<Mutex<HashMap<PathBuf, Arc<file::Store>>>>,
@@ -131,7 +131,7 @@ impl Stores {
 
     fn memory(&self, tenant: &str, bucket: &str) -> Arc<Mutex<memory::Space>> {
         let mut spaces = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(spaces.entry((tenant.to_owned(), bucket.to_owned())).or_default())
+        Arc::clone(spaces.entry([tenant, bucket].map(str::to_owned)).or_default())
     }
 
     async fn file(&self, path: &Path) -> Result<Arc<file::Store>, Stop> {
@@ -173,11 +173,7 @@ impl Bucket {
     }
 
     /// The values of several keys, in their order.
-    pub(crate) async fn get_many(
-        &self,
-        keys: &[String],
-        quota: &Arc<Quota>,
-    ) -> Result<Vec<Option<Vec<u8>>>, Error> {
+    pub(crate) async fn get_many(&self, keys: &[String], quota: &Arc<Quota>) -> Result<Vec<Option<Vec<u8>>>, Error> {
         check_batch(keys.len())?;
         keys.iter().try_for_each(|key| self.check_key(key))?;
         match &self.space {

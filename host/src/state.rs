@@ -60,12 +60,7 @@ impl<E> State<E> {
     }
 
     pub(crate) fn key_value(&mut self) -> KeyValueView<'_> {
-        KeyValueView {
-            buckets: &self.buckets,
-            table: &mut self.table,
-            quota: &self.quota,
-            on_denied: self.on_denied,
-        }
+        KeyValueView { buckets: &self.buckets, table: &mut self.table, quota: &self.quota, on_denied: self.on_denied }
     }
 
     pub(crate) fn logging(&mut self) -> LoggingView<'_> {

@@ -127,7 +127,8 @@ fn what_a_guest_hands_over_or_asks_for_is_bounded() {
     leak("50").hit("handles", 153, 50);
     // A hundred values of 100 kB fit the bucket and not the guest's memory. That is an error, and not yet an ending.
     let (_file, run) = self::run(&policy("memory", "read-write", ""));
-    let ran = run.flag("--memory", "8MiB").args(&["b", "set-many", "10", "@100000", "set-many", "100", "v", "get", "0"]);
+    let ran =
+        run.flag("--memory", "8MiB").args(&["b", "set-many", "10", "@100000", "set-many", "100", "v", "get", "0"]);
     assert_eq!(ran.ended("returned", 0).text(), "ok\nok\nv\n");
     let folder = tempfile::tempdir().unwrap();
     let store = format!("b=file:{}", folder.path().join("kv").display());
@@ -204,7 +205,7 @@ fn a_disk_that_is_full_is_an_error_and_costs_nothing_that_was_stored() {
     let store = format!("b=file:{}", path.display());
     let before = ["b", "set", "kept", "v", "set", "large", "@500000"];
     run_probe("keyvalue").flag("--key-value", &store).args(&before).ended("returned", 0);
-    let blocks = fs::metadata(&path).unwrap().len().div_ceil(512) + 500;
+    let blocks = fs::metadata(&path).unwrap().len().div_ceil(512) + 3000;
     let mut script = format!("trap '' XFSZ; ulimit -f {blocks}; exec ");
     for word in [host().get_program().to_str().unwrap(), "run", "--key-value", &store] {
         write!(script, "'{word}' ").unwrap();

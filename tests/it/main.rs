@@ -26,5 +26,8 @@ mod keyvalue;
 mod library;
 mod limits;
 mod new;
-mod redis_server;
 mod support;
+
+// The library's own tests start one too.
+#[path = "../../host/src/keyvalue/tests/redis_server.rs"]
+mod redis_server;

@@ -189,9 +189,8 @@ impl Space {
 
     pub(super) async fn exists(&self, key: &str) -> Result<bool, Error> {
         let entry = place::entry(&self.prefix, key);
-        let work = move |database: &Database| {
-            Ok(database.begin_read()?.open_table(ENTRIES)?.get(entry.as_slice())?.is_some())
-        };
+        let work =
+            move |database: &Database| Ok(database.begin_read()?.open_table(ENTRIES)?.get(entry.as_slice())?.is_some());
         self.store.work(&self.store.readers, work).await
     }
 

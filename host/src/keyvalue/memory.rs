@@ -38,7 +38,9 @@ impl Space {
         let mut held = Held::nothing(quota);
         let mut page = Page::default();
         for entry in self.entries.range(place::from(&[], from).into_boxed_slice()..).map(|(entry, _)| entry) {
-            let Some(key) = entry.get(place::POSITION..).and_then(|key| std::str::from_utf8(key).ok()) else { continue };
+            let Some(key) = entry.get(place::POSITION..).and_then(|key| std::str::from_utf8(key).ok()) else {
+                continue;
+            };
             if page.keys.len() == PAGE {
                 page.next = Some(place::position(key));
                 break;
@@ -50,7 +52,8 @@ impl Space {
     }
 
     pub(super) fn write(&mut self, changes: Vec<Change>, quota: &BucketQuota) -> Result<(), Error> {
-        let entries: Vec<_> = changes.into_iter().map(|(key, value)| (place::entry(&[], &key), key.len(), value)).collect();
+        let entries: Vec<_> =
+            changes.into_iter().map(|(key, value)| (place::entry(&[], &key), key.len(), value)).collect();
         let before = self.tally();
         let after = entries.iter().fold(before, |tally, (entry, key, value)| {
             tally.after(*key, self.size(entry), value.as_ref().map(|value| value.len() as u64))

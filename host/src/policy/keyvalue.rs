@@ -139,7 +139,9 @@ impl KeyValueStore {
         let place = text.strip_prefix("redis://").or_else(|| text.strip_prefix("redis+unix:///"));
         match place {
             Some(place) if !place.is_empty() => Ok(Self::Redis(RedisUrl(text.to_owned()))),
-            _ => Err("a store is `memory`, `file:PATH`, `redis://HOST[:PORT][/NUMBER]` or `redis+unix:///SOCKET`".into()),
+            _ => {
+                Err("a store is `memory`, `file:PATH`, `redis://HOST[:PORT][/NUMBER]` or `redis+unix:///SOCKET`".into())
+            }
         }
     }
 }

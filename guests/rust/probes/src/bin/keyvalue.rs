@@ -32,6 +32,11 @@ fn main() {
             "exists" => bucket.exists(&text(&word())).map(|there| there.to_string()),
             "increment" => atomics::increment(&bucket, &text(&word()), number(&word())).map(|sum| sum.to_string()),
             "increment-often" => often(&bucket, &text(&word()), number(&word())),
+            "get-often" => timed(number(&word()), &text(&word()), |key| bucket.get(key).map(drop)),
+            "set-often" => {
+                let value = text(&word()).into_bytes();
+                timed(number(&word()), &text(&word()), |key| bucket.set(key, &value))
+            }
             "list" => list(&bucket),
             "pages" => pages(&bucket),
             "list-from" => bucket.list_keys(Some(number(&word()))).map(|page| page.keys.len().to_string()),
@@ -89,6 +94,15 @@ fn often(bucket: &Bucket, key: &str, times: u64) -> Result<String, Error> {
         atomics::increment(bucket, key, 1)?;
     }
     Ok("ok".to_owned())
+}
+
+/// Does the same so many times, and says how many nanoseconds each took.
+fn timed(times: u64, key: &str, mut call: impl FnMut(&str) -> Result<(), Error>) -> Result<String, Error> {
+    let began = std::time::Instant::now();
+    for _ in 0..times {
+        call(key)?;
+    }
+    Ok((began.elapsed().as_nanos() / u128::from(times.max(1))).to_string())
 }
 
 fn walk(bucket: &Bucket) -> Result<Vec<Vec<String>>, Error> {
