@@ -198,7 +198,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 #[test]
 fn every_store_gives_the_answers_of_a_map() {
     let (runtime, kinds) = (runtime(), Kinds::new());
-    for ((kind, store), cases) in kinds.kinds.iter().zip([512, 24, 96]) {
+    for ((kind, store), cases) in kinds.kinds.iter().zip([512, 24, 192]) {
         let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
         let case = std::sync::atomic::AtomicUsize::new(0);
         let result = runner.run(&steps(), |steps| {
@@ -217,6 +217,29 @@ fn every_store_gives_the_answers_of_a_map() {
         });
         result.unwrap_or_else(|error| panic!("{kind}: {error}"));
     }
+}
+
+#[test]
+fn every_store_adds_alike_up_to_the_last_number() {
+    let kinds = Kinds::new();
+    let max = u64::MAX.to_string();
+    let olds = ["", "0", "5", "95", "007", "+5", "x", "1\n", "9999999999999999999", "18446744073709551616", &max];
+    let deltas = [0, 1, 5, 9, 905, 8_446_744_073_709_551_616, u64::MAX];
+    runtime().block_on(async {
+        for (kind, store) in &kinds.kinds {
+            let bucket = kinds.bucket(store, "i", "b", BucketQuota::default()).await;
+            for old in olds {
+                for delta in deltas {
+                    bucket.write(set("n", old)).await.unwrap();
+                    let sum = add(old.as_bytes(), delta);
+                    assert_eq!(bucket.increment("n".into(), delta).await, sum, "{kind}: {old:?} + {delta}");
+                    let now = sum.map_or(old.to_owned(), |sum| sum.to_string());
+                    let found = bucket.get("n".into(), &memory()).await;
+                    assert_eq!(found, Ok(Some(now.into_bytes())), "{kind}: {old:?} + {delta}");
+                }
+            }
+        }
+    });
 }
 
 #[test]
