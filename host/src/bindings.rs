@@ -8,6 +8,7 @@ wasmtime::component::bindgen!({
     imports: {
         "sandbox:host/log.log": async | trappable,
         "wasi:logging/logging.log": async | trappable,
+        "wasi:keyvalue": async | trappable,
         default: trappable,
     },
     exports: { default: async },

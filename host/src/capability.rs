@@ -8,6 +8,7 @@ pub(crate) mod budget;
 pub(crate) mod clocks;
 pub(crate) mod config;
 pub(crate) mod filesystem;
+pub(crate) mod keyvalue;
 pub(crate) mod logging;
 pub(crate) mod random;
 pub(crate) mod sockets;

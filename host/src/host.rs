@@ -16,9 +16,10 @@ use wasmtime::component::{InstancePre, Linker};
 use crate::bindings::{Failure, Input, Output};
 use crate::component::{Component, Inner, LoadTimings, Parsed, World};
 use crate::engine::EngineKey;
+use crate::keyvalue::{Buckets, Stores};
 use crate::linker;
 use crate::outcome::{Refusal, Stop};
-use crate::policy::{LimitKind, Policy};
+use crate::policy::{KeyValueGrant, LimitKind, Policy};
 use crate::shared::{HostLimits, InUse, Shared};
 use crate::state::State;
 use crate::text::escape;
@@ -30,6 +31,7 @@ pub struct Host<E: Send + 'static = ()> {
     engines: Mutex<HashMap<EngineKey, Prepared<E>>>,
     guests: Option<Runtime>,
     pub(crate) shared: Arc<Shared>,
+    stores: Arc<Stores>,
 }
 
 /// Makes a [`Host`] that is not the usual one.
@@ -142,6 +144,17 @@ impl<E: Send + 'static> Host<E> {
         self.guests.as_ref().map(Runtime::handle).ok_or_else(|| Stop::host_fault("the host is shutting down"))
     }
 
+    /// The buckets that these grants name. Stores are opened on the guests' runtime, whose life is the host's and not
+    /// the caller's: a connection's task lives there.
+    pub(crate) async fn buckets(&self, tenant: &str, grants: &[KeyValueGrant]) -> Result<Buckets, Stop> {
+        if grants.is_empty() {
+            return Ok(Buckets::new());
+        }
+        let (stores, tenant, grants) = (Arc::clone(&self.stores), tenant.to_owned(), grants.to_vec());
+        let work = self.guests()?.spawn(async move { stores.buckets(&tenant, &grants).await });
+        work.await.unwrap_or_else(|_| Err(Stop::host_fault("opening a key-value store panicked")))
+    }
+
     /// The engine and linker for a key, made on first use.
     fn prepared(&self, key: EngineKey) -> Result<Prepared<E>, Stop> {
         let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
@@ -237,6 +250,7 @@ impl<E: Send + 'static> HostBuilder<E> {
             engines: Mutex::default(),
             guests: Some(guests),
             shared: Arc::new(shared),
+            stores: Arc::default(),
         };
         // So that a clash of host functions shows now and not at the first component.
         host.prepared(EngineKey::of(&Policy::default().limits))
@@ -322,7 +336,7 @@ fn fits<E: 'static>(world: World, pre: &InstancePre<State<E>>) -> Result<(), Sto
 }
 
 const OFFERED: &str = "the host offers `sandbox:host@0.1.0`, `wasi:cli`, `wasi:clocks`, `wasi:filesystem`, `wasi:io`, \
-                       `wasi:random` and `wasi:sockets` at 0.2, `wasi:config/store@0.2.0-rc.1` and `wasi:logging/logging`";
+                       `wasi:random` and `wasi:sockets` at 0.2, `wasi:config/store@0.2.0-rc.1`, `wasi:keyvalue@0.2.0-draft` and `wasi:logging/logging`";
 
 /// Refuses imports that the host doesn't offer, all of them at once.
 fn missing(imports: &[String]) -> Result<(), Stop> {

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use wasmtime::Store;
 use wasmtime::component::{Instance, Val};
 
-use self::guest::{Guest, Report, Verdict};
+use self::guest::{Given, Guest, Report, Verdict};
 use self::record::Record;
 use self::watch::{Pumps, Watch};
 use crate::bindings::{Failure, Input, Output};
@@ -318,7 +318,13 @@ impl<E: Send + 'static> Host<E> {
             Ok(wasi) => wasi,
             Err(stop) => return never(stop),
         };
-        let guest = Guest::new(&component, &tenant, Arc::clone(&quota), Arc::clone(&clock), wasi, place, extension);
+        let opened = self.buckets(tenant.id().as_str(), &policy.grants.key_value);
+        let buckets = match watch.until(opened, &mut cancel).await.and_then(|opened| opened) {
+            Ok(buckets) => buckets,
+            Err(stop) => return never(stop),
+        };
+        let given = Given { wasi, place, buckets, extension };
+        let guest = Guest::new(&component, &tenant, Arc::clone(&quota), Arc::clone(&clock), given);
         let task = match self.guests() {
             Ok(guests) => guests.spawn(guest.run(call)),
             Err(stop) => return never(stop),

@@ -28,6 +28,7 @@ mod ending;
 mod engine;
 mod host;
 mod invoke;
+mod keyvalue;
 mod limiter;
 mod linker;
 pub mod outcome;

@@ -12,10 +12,11 @@ use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, io, random as wasi_ra
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
 
 use crate::bindings::sandbox::host::{config as pure_config, log};
-use crate::bindings::wasi::{config::store, logging::logging};
+use crate::bindings::wasi::{config::store, keyvalue, logging::logging};
 use crate::capability::clocks::Clocks;
 use crate::capability::config::Config;
 use crate::capability::filesystem::Filesystem;
+use crate::capability::keyvalue::KeyValue;
 use crate::capability::logging::Logging;
 use crate::capability::random::Random;
 use crate::capability::sockets::Sockets;
@@ -80,6 +81,9 @@ interfaces! {
     UdpCreate = "wasi:sockets/udp-create-socket" => sockets::udp_create_socket as Sockets, |s| s.sockets_view();
     NameLookup = "wasi:sockets/ip-name-lookup" => sockets::ip_name_lookup as Sockets, |s| s.sockets_view();
     ConfigStore = "wasi:config/store" => store as Config, |s| s.config();
+    KeyValueStore = "wasi:keyvalue/store" => keyvalue::store as KeyValue, |s| s.key_value();
+    KeyValueAtomics = "wasi:keyvalue/atomics" => keyvalue::atomics as KeyValue, |s| s.key_value();
+    KeyValueBatch = "wasi:keyvalue/batch" => keyvalue::batch as KeyValue, |s| s.key_value();
     WasiLogging = "wasi:logging/logging" => logging as Logging, |s| s.logging();
     PureConfig = "sandbox:host/config" => pure_config as Config, |s| s.config();
     Log = "sandbox:host/log" => log as Logging, |s| s.logging();

@@ -79,6 +79,8 @@ pub enum Capability {
     Net,
     /// Looking up host names.
     Dns,
+    /// Key-value buckets.
+    KeyValue,
 }
 
 /// Why a component was never run.
@@ -194,6 +196,7 @@ impl StopReason {
         Self::Denied(Capability::Dir),
         Self::Denied(Capability::Net),
         Self::Denied(Capability::Dns),
+        Self::Denied(Capability::KeyValue),
         Self::Refused(Refusal::NoFile),
         Self::Refused(Refusal::Unreadable),
         Self::Refused(Refusal::NotWasm),
@@ -222,6 +225,7 @@ impl StopReason {
             Self::Denied(Capability::Dir) => "denied.dir",
             Self::Denied(Capability::Net) => "denied.net",
             Self::Denied(Capability::Dns) => "denied.dns",
+            Self::Denied(Capability::KeyValue) => "denied.key-value",
             Self::Refused(Refusal::NoFile) => "refused.no-file",
             Self::Refused(Refusal::Unreadable) => "refused.unreadable",
             Self::Refused(Refusal::NotWasm) => "refused.not-wasm",

@@ -5,6 +5,7 @@
 
 mod file;
 mod grants;
+mod keyvalue;
 mod limits;
 mod tenant_limits;
 mod units;
@@ -15,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use self::file::{PolicyError, PolicyErrors};
 pub use self::grants::{DirAccess, DirGrant, Grants, OnDenied, StdioGrant};
+pub use self::keyvalue::{BucketQuota, KeyValueAccess, KeyValueGrant, KeyValueStore, RedisUrl};
 pub use self::limits::{LIMITS, LimitKind, LimitRow, Limits, UNLIMITED, Unit};
 pub use self::tenant_limits::{TENANT_LIMITS, TenantLimitRow, TenantLimits};
 pub use self::units::{Bytes, Span, UnitError};

@@ -13,9 +13,11 @@ use crate::capability::budget::BudgetView;
 use crate::capability::clocks::ClocksView;
 use crate::capability::config::ConfigView;
 use crate::capability::filesystem::FilesystemView;
+use crate::capability::keyvalue::KeyValueView;
 use crate::capability::logging::LoggingView;
 use crate::capability::random::RandomView;
 use crate::capability::sockets::SocketsView;
+use crate::keyvalue::Buckets;
 use crate::limiter::Limiter;
 use crate::policy::OnDenied;
 use crate::quota::Quota;
@@ -29,6 +31,7 @@ pub struct State<E = ()> {
     pub(crate) clock: Arc<Clock>,
     pub(crate) limiter: Limiter,
     pub(crate) config: Arc<BTreeMap<String, String>>,
+    pub(crate) buckets: Buckets,
     pub(crate) on_denied: OnDenied,
     pub(crate) tenant: String,
     /// Bytes that each open listing of a directory holds.
@@ -62,6 +65,10 @@ impl<E> State<E> {
 
     pub(crate) fn config(&mut self) -> ConfigView<'_> {
         ConfigView { values: &self.config }
+    }
+
+    pub(crate) fn key_value(&mut self) -> KeyValueView<'_> {
+        KeyValueView { buckets: &self.buckets, table: &mut self.table, quota: &self.quota, on_denied: self.on_denied }
     }
 
     pub(crate) fn logging(&mut self) -> LoggingView<'_> {

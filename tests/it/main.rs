@@ -23,8 +23,13 @@ mod interrupt;
 mod invoke;
 mod isolation;
 mod jobs;
+mod keyvalue;
 mod library;
 mod limits;
 mod new;
 mod sharing;
 mod support;
+
+// The library's own tests start one too.
+#[path = "../../host/src/keyvalue/tests/redis_server.rs"]
+mod redis_server;

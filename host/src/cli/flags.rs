@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, FromArgMatches};
-use host::policy::{DirGrant, LIMITS, LimitKind, LimitRow, Limits, Policy, StdioGrant, Unit};
+use host::policy::{DirGrant, KeyValueGrant, LIMITS, LimitKind, LimitRow, Limits, Policy, StdioGrant, Unit};
 
 use super::files;
 
@@ -25,6 +25,11 @@ pub(super) struct PolicyFlags {
     /// Set a configuration value that the guest can read by its key
     #[arg(long, value_name = "KEY=VALUE", help_heading = "Policy")]
     config: Vec<String>,
+
+    /// Grant a key-value bucket for reading and writing: the name that the guest opens, and where it is kept (`memory` if
+    /// left out, `file:PATH`, or `redis://HOST`)
+    #[arg(long, value_name = "BUCKET[=STORE]", value_parser = KeyValueGrant::parse, help_heading = "Policy")]
+    key_value: Vec<KeyValueGrant>,
 
     #[command(flatten)]
     limits: LimitFlags,
@@ -71,6 +76,10 @@ impl PolicyFlags {
                 }
                 _ => return Err(usage(format!("`--config {text}` is not `KEY=VALUE`"))),
             }
+        }
+        for grant in &self.key_value {
+            policy.grants.key_value.retain(|other| other.bucket != grant.bucket);
+            policy.grants.key_value.push(grant.clone());
         }
         for (kind, amount) in &self.limits.0 {
             policy.limits.set(*kind, *amount);

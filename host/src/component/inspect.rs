@@ -131,6 +131,7 @@ fn grants(imports: &[String]) -> Vec<String> {
         ("wasi:cli/stdout", "stdio.stdout: standard output"),
         ("wasi:cli/stderr", "stdio.stderr: standard error"),
         ("wasi:config/", "config: configuration values"),
+        ("wasi:keyvalue/", "key-value: key-value buckets"),
         ("sandbox:host/config", "config: configuration values"),
         ("wasi:sockets/", "network: not yet grantable, always denied"),
     ];

@@ -13,6 +13,7 @@ use wasmtime_wasi::WasiCtx;
 
 use crate::component::Component;
 use crate::ending::stop_of;
+use crate::keyvalue::Buckets;
 use crate::limiter::Limiter;
 use crate::linker::{Interface, fuel_given, fuel_left};
 use crate::outcome::Stop;
@@ -68,16 +69,23 @@ pub(super) struct Guest<E: Send + 'static> {
     place: Place,
 }
 
+/// What an invocation was given to run with.
+pub(super) struct Given<E> {
+    pub(super) wasi: WasiCtx,
+    pub(super) place: Place,
+    pub(super) buckets: Buckets,
+    pub(super) extension: E,
+}
+
 impl<E: Send + 'static> Guest<E> {
     pub(super) fn new(
         component: &Component<E>,
         tenant: &Tenant,
         quota: Arc<Quota>,
         clock: Arc<Clock>,
-        wasi: WasiCtx,
-        place: Place,
-        extension: E,
+        given: Given<E>,
     ) -> Self {
+        let Given { wasi, place, buckets, extension } = given;
         let policy = tenant.policy();
         let limits = policy.limits.clone();
         let mut table = ResourceTable::new();
@@ -89,6 +97,7 @@ impl<E: Send + 'static> Guest<E> {
             clock: Arc::clone(&clock),
             limiter: Limiter::new(Arc::clone(&quota), Arc::clone(&clock), limits.instances, limits.memory_wait.0),
             config: Arc::new(policy.grants.config.clone()),
+            buckets,
             on_denied: policy.grants.on_denied,
             tenant: tenant.id().as_str().to_owned(),
             listings: HashMap::new(),

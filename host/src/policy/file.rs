@@ -3,6 +3,8 @@
 //! The reader walks the spanned document itself instead of deserialising it, since a deserialiser stops at the first
 //! error. A key that nothing reads is an error: a misspelt limit must not become no limit.
 
+mod keyvalue;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -43,7 +45,7 @@ impl fmt::Display for PolicyErrors {
 /// Errors that are reported; a file with more than that is no policy.
 const MAX_ERRORS: usize = 100;
 
-const TOP_KEYS: &[&str] = &["args", "config", "dir", "env", "limits", "on-denied", "stdio", "tenant"];
+const TOP_KEYS: &[&str] = &["args", "config", "dir", "env", "key-value", "limits", "on-denied", "stdio", "tenant"];
 
 pub(super) fn parse(text: &str) -> Result<Policy, PolicyErrors> {
     let (document, syntax) = DeTable::parse_recoverable(text);
@@ -83,6 +85,7 @@ impl Reader<'_> {
                 "env" => policy.grants.env = self.strings("env", value),
                 "config" => policy.grants.config = self.strings("config", value),
                 "args" => policy.grants.args = self.args(value),
+                "key-value" => policy.grants.key_value = self.key_values(value),
                 "stdio" => policy.grants.stdio = Some(self.stdio(value)),
                 "tenant" => self.tenant(value, &mut policy.tenant),
                 "on-denied" => policy.grants.on_denied = self.on_denied(value),

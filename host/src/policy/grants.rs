@@ -2,14 +2,16 @@
 //!
 //! Threat model: the guest names paths, variables and keys of its own choosing; the operator names what it may have.
 //! A grant is compared, never searched for: there are no patterns over variables or keys, so a guest that guesses
-//! names learns nothing. Network, HTTP, key-value and secrets have no grant yet and are therefore always denied.
+//! names learns nothing. Network, HTTP and secrets have no grant yet and are therefore always denied.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-/// Every grant of a policy. The default grants nothing: no directory, no variable, no argument, closed standard
+use super::keyvalue::KeyValueGrant;
+
+/// Every grant of a policy. The default grants nothing: no directory, no variable, no argument, no bucket, closed standard
 /// input, and standard output and error that are read by nobody.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -22,6 +24,9 @@ pub struct Grants {
     pub args: Vec<String>,
     /// Configuration that the guest can read by key.
     pub config: BTreeMap<String, String>,
+    /// Key-value buckets that the guest can open.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub key_value: Vec<KeyValueGrant>,
     /// Which standard streams the guest is connected to; none of them where nothing is said.
     pub stdio: Option<StdioGrant>,
     /// What happens when the guest tries what is not granted.

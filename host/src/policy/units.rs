@@ -8,6 +8,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::Serialize;
+
 /// A number of bytes.
 ///
 /// ```
@@ -16,7 +18,7 @@ use std::time::Duration;
 /// assert_eq!(Bytes::from_mib(64).to_string(), "64MiB");
 /// assert!("64Mib".parse::<Bytes>().unwrap_err().to_string().contains("unknown unit"));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Bytes(pub u64);
 
 /// A span of time.

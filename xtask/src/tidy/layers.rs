@@ -44,16 +44,17 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("metrics", "outcome policy quota receipt tenant"),
     layer(
         "invoke",
-        "bindings cache call component ending engine host limiter linker outcome policy quota receipt scheduler shared \
+        "bindings cache call component ending engine host keyvalue limiter linker outcome policy quota receipt scheduler shared \
          state stdio tenant text",
     ),
-    layer("host", "bindings cache component engine linker outcome policy scheduler shared state text"),
+    layer("host", "bindings cache component engine keyvalue linker outcome policy scheduler shared state text"),
     layer("cache", "component engine outcome policy"),
     layer("component", "bindings call ending engine linker outcome policy state text"),
     layer("call", "ending outcome text"),
     layer("linker", "bindings capability ending outcome policy quota state"),
-    layer("state", "capability limiter outcome policy quota receipt scheduler tenant"),
-    layer("capability", "bindings outcome policy quota scheduler text"),
+    layer("state", "capability keyvalue limiter outcome policy quota receipt scheduler tenant"),
+    layer("capability", "bindings keyvalue outcome policy quota scheduler text"),
+    layer("keyvalue", "outcome policy quota"),
     layer("stdio", "outcome policy quota"),
     layer("bindings", ""),
     layer("ending", "outcome policy quota text"),
