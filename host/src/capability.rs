@@ -7,6 +7,7 @@
 pub(crate) mod budget;
 pub(crate) mod config;
 pub(crate) mod filesystem;
+pub(crate) mod http;
 pub(crate) mod logging;
 pub(crate) mod random;
 pub(crate) mod sockets;

@@ -15,6 +15,7 @@ use wasmtime::component::{InstancePre, Linker};
 
 use crate::bindings::{Failure, Input, Output};
 use crate::component::{Component, Inner, LoadTimings, Parsed, World};
+use crate::egress::{Egress, Resolve};
 use crate::engine::EngineKey;
 use crate::linker;
 use crate::outcome::{Refusal, Stop};
@@ -28,6 +29,7 @@ pub struct Host<E: Send + 'static = ()> {
     extended: bool,
     engines: Mutex<HashMap<EngineKey, Prepared<E>>>,
     guests: Option<Runtime>,
+    egress: Arc<Egress>,
 }
 
 /// Makes a [`Host`] that is not the usual one.
@@ -35,6 +37,7 @@ pub struct HostBuilder<E: Send + 'static> {
     link: Arc<LinkFn<E>>,
     extended: bool,
     guest_threads: usize,
+    resolver: Option<Arc<dyn Resolve>>,
 }
 
 /// The host could not be made.
@@ -75,7 +78,7 @@ impl Host {
 impl<E: Send + 'static> Host<E> {
     /// To add host functions of your own, or to choose the number of threads.
     pub fn builder() -> HostBuilder<E> {
-        HostBuilder { link: Arc::new(|_| Ok(())), extended: false, guest_threads: threads() }
+        HostBuilder { link: Arc::new(|_| Ok(())), extended: false, guest_threads: threads(), resolver: None }
     }
 
     /// Turns bytes of unknown origin into a component that can be invoked under this policy: tells what they are,
@@ -100,6 +103,11 @@ impl<E: Send + 'static> Host<E> {
     /// The runtime that guests run on.
     pub(crate) fn guests(&self) -> Result<&Handle, Stop> {
         self.guests.as_ref().map(Runtime::handle).ok_or_else(|| Stop::host_fault("the host is shutting down"))
+    }
+
+    /// What requests to the outside are sent with.
+    pub(crate) fn egress(&self) -> &Arc<Egress> {
+        &self.egress
     }
 
     /// The engine and linker for a key, made on first use.
@@ -144,6 +152,14 @@ impl<E: Send + 'static> HostBuilder<E> {
         self
     }
 
+    /// Finds the addresses of host names in another way than the operating system does. What it answers is checked
+    /// against the policy like any other answer.
+    #[must_use]
+    pub fn resolver(mut self, resolver: impl Resolve + 'static) -> Self {
+        self.resolver = Some(Arc::new(resolver));
+        self
+    }
+
     /// Makes the host.
     ///
     /// # Errors
@@ -155,7 +171,9 @@ impl<E: Send + 'static> HostBuilder<E> {
             .enable_all()
             .build()
             .map_err(|error| HostError { what: "start the guests' threads", cause: error.to_string() })?;
-        let host = Host { link: self.link, extended: self.extended, engines: Mutex::default(), guests: Some(guests) };
+        let egress = Arc::new(Egress::new(self.resolver));
+        let (link, extended) = (self.link, self.extended);
+        let host = Host { link, extended, engines: Mutex::default(), guests: Some(guests), egress };
         // So that a clash of host functions shows now and not at the first component.
         host.prepared(EngineKey::of(&Policy::default().limits))
             .map_err(|stop| HostError { what: "link the host functions", cause: stop.message })?;
@@ -228,7 +246,8 @@ fn fits<E: 'static>(world: World, pre: &InstancePre<State<E>>) -> Result<(), Sto
 }
 
 const OFFERED: &str = "the host offers `sandbox:host@0.1.0`, `wasi:cli`, `wasi:clocks`, `wasi:filesystem`, `wasi:io`, \
-                       `wasi:random` and `wasi:sockets` at 0.2, `wasi:config/store@0.2.0-rc.1` and `wasi:logging/logging`";
+                       `wasi:random` and `wasi:sockets` at 0.2, `wasi:config/store@0.2.0-rc.1`, `wasi:logging/logging`, \
+                       and `wasi:http/outgoing-handler` at 0.2";
 
 /// Refuses imports that the host doesn't offer, all of them at once.
 fn missing(imports: &[String]) -> Result<(), Stop> {

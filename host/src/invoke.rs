@@ -32,7 +32,7 @@ use crate::policy::{LimitKind, Policy};
 use crate::quota::Quota;
 use crate::receipt::Receipt;
 use crate::scheduler::Clock;
-use crate::state::State;
+use crate::state::{HttpContext, State};
 use crate::stdio::{self, Channel, Sink};
 use crate::tenant::Tenant;
 
@@ -282,7 +282,11 @@ impl<E: Send + 'static> Host<E> {
             Ok(wasi) => wasi,
             Err(stop) => return never(stop),
         };
-        let guest = Guest::new(&component, &tenant, Arc::clone(&quota), Arc::clone(&clock), wasi, extension);
+        let http = match HttpContext::open(policy, tenant.id().as_str(), self.egress(), &quota, &clock) {
+            Ok(http) => http,
+            Err(stop) => return never(stop),
+        };
+        let guest = Guest::new(&component, &tenant, Arc::clone(&quota), Arc::clone(&clock), wasi, http, extension);
         let task = match self.guests() {
             Ok(guests) => guests.spawn(guest.run(call)),
             Err(stop) => return never(stop),

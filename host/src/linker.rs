@@ -5,11 +5,13 @@
 //! the engine runs it exactly once for each host call.
 
 use wasmtime::StoreContextMut;
-use wasmtime::component::{HasData, Linker, ResourceTable};
+use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, io, random as wasi_random, sockets};
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
+use wasmtime_wasi_http::WasiHttp;
+use wasmtime_wasi_http::p2::bindings::http::types as http_types;
 
 use crate::bindings::sandbox::host::{config as pure_config, log};
 use crate::bindings::wasi::{config::store, logging::logging};
@@ -85,6 +87,8 @@ interfaces! {
     ; by hand:
     Network = "wasi:sockets/network";
     Budget = "sandbox:host/budget";
+    HttpTypes = "wasi:http/types";
+    OutgoingHandler = "wasi:http/outgoing-handler";
 }
 
 /// Links everything that the host offers.
@@ -97,6 +101,21 @@ pub(crate) fn link<E: Send + 'static>(linker: &mut Linker<State<E>>) -> wasmtime
         s.called(Interface::Network as usize);
         s.sockets()
     })?;
+
+    http_types::add_to_linker::<State<E>, WasiHttp>(linker, &http_types::LinkOptions::default(), |s| {
+        s.called(Interface::HttpTypes as usize);
+        s.http().types()
+    })?;
+
+    // A denial can stop the guest, which the generated trait says only together with all the types of HTTP.
+    linker.instance("wasi:http/outgoing-handler@0.2.12")?.func_wrap(
+        "handle",
+        |mut store: StoreContextMut<'_, State<E>>, (request, options): (Resource<_>, Option<Resource<_>>)| {
+            let state = store.data_mut();
+            state.called(Interface::OutgoingHandler as usize);
+            Ok((state.http().handle(request, options)?,))
+        },
+    )?;
 
     // Fuel is the store's to say, and a generated trait sees only the store's data.
     linker.instance("sandbox:host/budget@0.1.0")?.func_wrap(

@@ -5,7 +5,10 @@
 
 mod file;
 mod grants;
+mod http;
 mod limits;
+mod net;
+mod secret;
 mod units;
 
 use std::collections::BTreeMap;
@@ -14,7 +17,11 @@ use sha2::{Digest as _, Sha256};
 
 pub use self::file::{PolicyError, PolicyErrors};
 pub use self::grants::{DirAccess, DirGrant, Grants, OnDenied, StdioGrant};
+pub use self::http::{HostName, HttpGrant, HttpScheme, HttpTarget, InvalidHttp, is_forbidden_header};
 pub use self::limits::{LIMITS, LimitKind, LimitRow, Limits, Unit};
+pub use self::net::AddressClass;
+pub(crate) use self::secret::PLACEHOLDER;
+pub use self::secret::{SecretGrant, SecretSource};
 pub use self::units::{Bytes, Span, UnitError};
 
 /// Grants and limits for an invocation.
@@ -47,7 +54,7 @@ impl Policy {
     }
 
     /// The digest of what the policy says, `sha256:` and 64 hexadecimal digits: equal for two spellings of the same
-    /// policy, different when any value differs. Values of environment and configuration are part of it.
+    /// policy, different when any value differs. Values of environment and configuration are part of it, secrets are not.
     pub fn digest(&self) -> String {
         let canonical = serde_json::json!({ "grants": self.grants, "limits": self.limits_by_name() });
         sha256(canonical.to_string().as_bytes())

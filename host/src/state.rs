@@ -12,6 +12,8 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::capability::budget::BudgetView;
 use crate::capability::config::ConfigView;
 use crate::capability::filesystem::FilesystemView;
+pub(crate) use crate::capability::http::HttpContext;
+use crate::capability::http::HttpView;
 use crate::capability::logging::LoggingView;
 use crate::capability::random::RandomView;
 use crate::capability::sockets::SocketsView;
@@ -33,6 +35,7 @@ pub struct State<E = ()> {
     /// Calls of each interface, by its place in the linker's list.
     pub(crate) calls: Box<[u64]>,
     pub(crate) extension: E,
+    pub(crate) http: HttpContext,
 }
 
 impl<E> State<E> {
@@ -73,6 +76,10 @@ impl<E> State<E> {
             quota: &self.quota,
             on_denied: self.on_denied,
         }
+    }
+
+    pub(crate) fn http(&mut self) -> HttpView<'_> {
+        HttpView { context: &mut self.http, table: &mut self.table }
     }
 
     pub(crate) fn sockets_view(&mut self) -> SocketsView<'_> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, FromArgMatches};
-use host::policy::{DirGrant, LIMITS, LimitKind, LimitRow, Limits, Policy, StdioGrant, Unit};
+use host::policy::{DirGrant, HttpGrant, LIMITS, LimitKind, LimitRow, Limits, Policy, StdioGrant, Unit};
 
 use super::files;
 
@@ -25,6 +25,10 @@ pub(super) struct PolicyFlags {
     /// Set a configuration value that the guest can read by its key
     #[arg(long, value_name = "KEY=VALUE", help_heading = "Policy")]
     config: Vec<String>,
+
+    /// Grant HTTP requests: methods (all if left out), scheme, host (`*.` stands for names below), port and path
+    #[arg(long, value_name = "[METHODS ]URL", value_parser = HttpGrant::parse, help_heading = "Policy")]
+    allow_http: Vec<HttpGrant>,
 
     #[command(flatten)]
     limits: LimitFlags,
@@ -72,6 +76,7 @@ impl PolicyFlags {
                 _ => return Err(usage(format!("`--config {text}` is not `KEY=VALUE`"))),
             }
         }
+        policy.grants.http.extend(self.allow_http.iter().cloned());
         for (kind, amount) in &self.limits.0 {
             policy.limits.set(*kind, *amount);
         }

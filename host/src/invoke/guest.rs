@@ -18,7 +18,7 @@ use crate::outcome::Stop;
 use crate::policy::Limits;
 use crate::quota::Quota;
 use crate::scheduler::{Clock, Metered};
-use crate::state::State;
+use crate::state::{HttpContext, State};
 use crate::tenant::Tenant;
 
 /// How a call that reached its own end did so.
@@ -68,6 +68,7 @@ impl<E: Send + 'static> Guest<E> {
         quota: Arc<Quota>,
         clock: Arc<Clock>,
         wasi: WasiCtx,
+        http: HttpContext,
         extension: E,
     ) -> Self {
         let policy = tenant.policy();
@@ -85,6 +86,7 @@ impl<E: Send + 'static> Guest<E> {
             tenant: tenant.id().as_str().to_owned(),
             calls: vec![0; Interface::COUNT].into_boxed_slice(),
             extension,
+            http,
         };
         Self { pre: component.inner.pre.clone(), state, limits, quota, clock }
     }

@@ -3,6 +3,8 @@
 //! The reader walks the spanned document itself instead of deserialising it, since a deserialiser stops at the first
 //! error. A key that nothing reads is an error: a misspelt limit must not become no limit.
 
+mod http;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -42,7 +44,7 @@ impl fmt::Display for PolicyErrors {
 /// Errors that are reported; a file with more than that is no policy.
 const MAX_ERRORS: usize = 100;
 
-const TOP_KEYS: &[&str] = &["args", "config", "dir", "env", "limits", "on-denied", "stdio"];
+const TOP_KEYS: &[&str] = &["args", "config", "dir", "env", "limits", "on-denied", "stdio", "http", "secret", "tls"];
 
 pub(super) fn parse(text: &str) -> Result<Policy, PolicyErrors> {
     let (document, syntax) = DeTable::parse_recoverable(text);
@@ -84,6 +86,9 @@ impl Reader<'_> {
                 "args" => policy.grants.args = self.args(value),
                 "stdio" => policy.grants.stdio = Some(self.stdio(value)),
                 "on-denied" => policy.grants.on_denied = self.on_denied(value),
+                "http" => policy.grants.http = self.http(value),
+                "secret" => policy.grants.secret = self.secrets(value),
+                "tls" => policy.grants.tls_ca = self.tls(value),
                 other => self.unknown((key, value), other, TOP_KEYS),
             }
         }

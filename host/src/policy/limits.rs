@@ -37,6 +37,16 @@ pub struct Limits {
     pub random: Bytes,
     /// Bytes of the component file.
     pub component_size: Bytes,
+    /// HTTP requests made.
+    pub http_requests: u64,
+    /// HTTP requests in flight at once.
+    pub http_concurrency: u64,
+    /// Bytes of bodies of HTTP requests and responses together.
+    pub http_body: Bytes,
+    /// Bytes of request lines and headers of HTTP requests and responses together.
+    pub http_headers: Bytes,
+    /// Time for one HTTP request, from looking up the name to the last byte of the response.
+    pub http_timeout: Span,
 }
 
 /// Which limit, as part of a stop reason.
@@ -58,6 +68,11 @@ pub enum LimitKind {
     Handles,
     Random,
     ComponentSize,
+    HttpRequests,
+    HttpConcurrency,
+    HttpBody,
+    HttpHeaders,
+    HttpTimeout,
 }
 
 /// How a limit's value is written.
@@ -200,6 +215,46 @@ pub const LIMITS: &[LimitRow] = &[
         at_limit: "it is refused before it is parsed",
         reason: "three times the largest interpreter guest",
     },
+    LimitRow {
+        kind: LimitKind::HttpRequests,
+        name: "http-requests",
+        unit: Unit::Count,
+        bounds: "HTTP requests made, denied ones included",
+        at_limit: "the guest is stopped",
+        reason: "a page of results from a handful of services; a guest that needs more is a crawler",
+    },
+    LimitRow {
+        kind: LimitKind::HttpConcurrency,
+        name: "http-concurrency",
+        unit: Unit::Count,
+        bounds: "HTTP requests in flight at once, until their response is read",
+        at_limit: "the guest is stopped",
+        reason: "what a browser has open to a few hosts; each holds 256KiB of memory",
+    },
+    LimitRow {
+        kind: LimitKind::HttpBody,
+        name: "http-body",
+        unit: Unit::Size,
+        bounds: "bodies of HTTP requests and responses together",
+        at_limit: "the guest is stopped",
+        reason: "twice the limits of input and output",
+    },
+    LimitRow {
+        kind: LimitKind::HttpHeaders,
+        name: "http-headers",
+        unit: Unit::Size,
+        bounds: "request lines and headers of HTTP requests and responses together",
+        at_limit: "the guest is stopped",
+        reason: "10KiB for each of 100 requests",
+    },
+    LimitRow {
+        kind: LimitKind::HttpTimeout,
+        name: "http-timeout",
+        unit: Unit::Duration,
+        bounds: "time for one HTTP request, to the last byte of its response",
+        at_limit: "the request fails with an error that the guest sees",
+        reason: "a third of the wall time, so that a guest can still do something about it",
+    },
 ];
 
 impl Default for Limits {
@@ -218,6 +273,11 @@ impl Default for Limits {
             handles: 1024,
             random: Bytes::from_mib(1),
             component_size: Bytes::from_mib(64),
+            http_requests: 100,
+            http_concurrency: 16,
+            http_body: Bytes::from_mib(32),
+            http_headers: Bytes::from_mib(1),
+            http_timeout: Span::from_millis(10_000),
         }
     }
 }
@@ -246,6 +306,11 @@ impl LimitKind {
             Self::Handles => "limit.handles",
             Self::Random => "limit.random",
             Self::ComponentSize => "limit.component-size",
+            Self::HttpRequests => "limit.http-requests",
+            Self::HttpConcurrency => "limit.http-concurrency",
+            Self::HttpBody => "limit.http-body",
+            Self::HttpHeaders => "limit.http-headers",
+            Self::HttpTimeout => "limit.http-timeout",
         }
     }
 }
@@ -292,7 +357,14 @@ impl LimitRow {
         if self.kind == LimitKind::Stack && !(MIN_STACK..=MAX_STACK).contains(&Bytes(amount)) {
             return Err(format!("`{}` must be from {MIN_STACK} to {MAX_STACK}", self.name));
         }
-        if amount == 0 && !matches!(self.kind, LimitKind::Random | LimitKind::Input | LimitKind::Output) {
+        let nothing = [
+            LimitKind::Random,
+            LimitKind::Input,
+            LimitKind::Output,
+            LimitKind::HttpRequests,
+            LimitKind::HttpBody,
+        ];
+        if amount == 0 && !nothing.contains(&self.kind) {
             return Err(format!("`{}` can't be zero", self.name));
         }
         Ok(amount)
@@ -316,6 +388,11 @@ impl Limits {
             LimitKind::Handles => self.handles,
             LimitKind::Random => self.random.0,
             LimitKind::ComponentSize => self.component_size.0,
+            LimitKind::HttpRequests => self.http_requests,
+            LimitKind::HttpConcurrency => self.http_concurrency,
+            LimitKind::HttpBody => self.http_body.0,
+            LimitKind::HttpHeaders => self.http_headers.0,
+            LimitKind::HttpTimeout => self.http_timeout.nanos(),
         })
     }
 
@@ -336,6 +413,11 @@ impl Limits {
             LimitKind::Handles => self.handles = amount,
             LimitKind::Random => self.random = Bytes(amount),
             LimitKind::ComponentSize => self.component_size = Bytes(amount),
+            LimitKind::HttpRequests => self.http_requests = amount,
+            LimitKind::HttpConcurrency => self.http_concurrency = amount,
+            LimitKind::HttpBody => self.http_body = Bytes(amount),
+            LimitKind::HttpHeaders => self.http_headers = Bytes(amount),
+            LimitKind::HttpTimeout => self.http_timeout = span,
         }
     }
 }
