@@ -18,6 +18,7 @@ mod contract;
 mod endings;
 mod golden;
 mod grants;
+mod http;
 mod interrupt;
 mod invoke;
 mod isolation;

@@ -25,6 +25,9 @@ const HELD: u64 = 4 * BUFFER as u64;
 /// Bytes that a guest can write to a request's body at once; two of these wait at most.
 const CHUNK: usize = BUFFER / 2;
 
+/// A time-out that no clock fails to say.
+const FAR: Duration = Duration::from_secs(86_400 * 365);
+
 /// What all requests of an invocation share.
 pub(super) struct Outgoing {
     pub(super) granted: Vec<(HttpGrant, Trust)>,
@@ -138,9 +141,8 @@ struct Until {
 
 impl Until {
     fn of(outgoing: &Outgoing, options: RequestOptions) -> Self {
-        let now = Instant::now();
-        let left = Duration::from_nanos(outgoing.clock.wall_left_ns());
-        let most = outgoing.timeout.min(left);
+        // The invocation's own deadline needs no part here: it ends all of this.
+        let (now, most) = (Instant::now(), outgoing.timeout.min(FAR));
         let after = |wish: Option<Duration>| now + wish.map_or(most, |wish| wish.min(most));
         let connected = after(options.connect_timeout);
         // The first byte is waited for once there is a connection.
