@@ -6,6 +6,7 @@
 
 pub(crate) mod budget;
 pub(crate) mod config;
+pub(crate) mod errors;
 pub(crate) mod filesystem;
 pub(crate) mod http;
 pub(crate) mod logging;

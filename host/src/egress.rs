@@ -58,7 +58,17 @@ pub(crate) struct Route {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadlines {
     pub(crate) connected: Instant,
-    pub(crate) answered: Instant,
+    /// Once there is a connection.
+    pub(crate) first_byte: Option<Duration>,
+    pub(crate) complete: Instant,
+}
+
+impl Deadlines {
+    /// When an answer has to begin on a connection that is there now.
+    fn answered(&self) -> Instant {
+        let first = self.first_byte.and_then(|wish| Instant::now().checked_add(wish));
+        first.map_or(self.complete, |first| first.min(self.complete))
+    }
 }
 
 impl Egress {
@@ -91,7 +101,7 @@ impl Egress {
         let keys: Vec<Key> = route.addresses.iter().map(|address| Key::new(route, *address)).collect();
         while let Some((key, kept)) = keys.iter().find_map(|key| Some((key, self.pool.take(key)?))) {
             let sent = kept.send(request, key, &self.pool);
-            match timeout_at(until.answered, sent).await.map_err(|_| Error::HttpResponseTimeout)? {
+            match timeout_at(until.answered(), sent).await.map_err(|_| Error::HttpResponseTimeout)? {
                 Ok(answer) => return Ok(answer),
                 Err((_, Some(unsent))) => request = unsent,
                 Err((error, None)) => return Err(error),
@@ -99,7 +109,7 @@ impl Egress {
         }
         let (key, connection) = self.connect(route, keys, until.connected).await?;
         let sent = connection.send(request, &key, &self.pool);
-        let answer = timeout_at(until.answered, sent).await.map_err(|_| Error::HttpResponseTimeout)?;
+        let answer = timeout_at(until.answered(), sent).await.map_err(|_| Error::HttpResponseTimeout)?;
         answer.map_err(|(error, _)| error)
     }
 

@@ -16,6 +16,7 @@ use wasmtime_wasi_http::p2::bindings::http::types as http_types;
 use crate::bindings::sandbox::host::{config as pure_config, log};
 use crate::bindings::wasi::{config::store, logging::logging};
 use crate::capability::config::Config;
+use crate::capability::errors::Errors;
 use crate::capability::filesystem::Filesystem;
 use crate::capability::logging::Logging;
 use crate::capability::random::Random;
@@ -54,7 +55,7 @@ macro_rules! interfaces {
 }
 
 interfaces! {
-    IoError = "wasi:io/error" => io::error as Io, |s| &mut s.table;
+    IoError = "wasi:io/error" => io::error as Errors, |s| s.errors();
     IoPoll = "wasi:io/poll" => io::poll as Io, |s| &mut s.table;
     IoStreams = "wasi:io/streams" => io::streams as Io, |s| &mut s.table;
     WallClock = "wasi:clocks/wall-clock" => clocks::wall_clock as WasiClocks, |s| s.clocks();
@@ -106,6 +107,17 @@ pub(crate) fn link<E: Send + 'static>(linker: &mut Linker<State<E>>) -> wasmtime
         s.called(Interface::HttpTypes as usize);
         s.http().types()
     })?;
+
+    linker.allow_shadowing(true);
+    linker.instance("wasi:http/types@0.2.12")?.func_wrap(
+        "http-error-code",
+        |mut store: StoreContextMut<'_, State<E>>, (error,): (Resource<wasmtime::Error>,)| {
+            let state = store.data_mut();
+            state.called(Interface::HttpTypes as usize);
+            Ok((state.http().error_code(&error)?,))
+        },
+    )?;
+    linker.allow_shadowing(false);
 
     // A denial can stop the guest, which the generated trait says only together with all the types of HTTP.
     linker.instance("wasi:http/outgoing-handler@0.2.12")?.func_wrap(

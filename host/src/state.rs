@@ -11,6 +11,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::capability::budget::BudgetView;
 use crate::capability::config::ConfigView;
+use crate::capability::errors::ErrorsView;
 use crate::capability::filesystem::FilesystemView;
 pub(crate) use crate::capability::http::HttpContext;
 use crate::capability::http::HttpView;
@@ -76,6 +77,10 @@ impl<E> State<E> {
             quota: &self.quota,
             on_denied: self.on_denied,
         }
+    }
+
+    pub(crate) fn errors(&mut self) -> ErrorsView<'_> {
+        ErrorsView { table: &mut self.table }
     }
 
     pub(crate) fn http(&mut self) -> HttpView<'_> {

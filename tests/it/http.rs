@@ -263,7 +263,8 @@ fn a_redirect_is_handed_to_the_guest_whose_next_request_is_checked() {
 #[test]
 fn headers_of_the_connection_and_broken_ones_are_never_sent() {
     let (lab, peer) = (Lab::new(), Peer::plain());
-    let (policy, url) = (granting(&format!("http://ok.test:{}", peer.port())), format!("http://ok.test:{}/", peer.port()));
+    let (policy, url) =
+        (granting(&format!("http://ok.test:{}", peer.port())), format!("http://ok.test:{}/", peer.port()));
     for header in [
         "Host: evil.test",
         "Connection: x-own",
@@ -280,11 +281,13 @@ fn headers_of_the_connection_and_broken_ones_are_never_sent() {
     ] {
         lab.go(&policy, &["GET", &url, &format!("header={header}")]).saw("header HeaderError::Forbidden");
     }
-    for header in ["X: a\\r\\nHost: evil", "X: a\\nY: b", "X\\r\\nY: b", "X: a\\0", "X Y: b", ":authority: evil", ": b"] {
+    for header in ["X: a\\r\\nHost: evil", "X: a\\nY: b", "X\\r\\nY: b", "X: a\\0", "X Y: b", ":authority: evil", ": b"]
+    {
         lab.go(&policy, &["GET", &url, &format!("header={header}")]).saw("header HeaderError::InvalidSyntax");
     }
     for path in ["/a\\r\\nX: y", "/a b"] {
-        lab.go(&policy, &["GET", &format!("http://ok.test:{}{}", peer.port(), path.replace("\\r\\n", "\r\n"))]).saw("path");
+        lab.go(&policy, &["GET", &format!("http://ok.test:{}{}", peer.port(), path.replace("\\r\\n", "\r\n"))])
+            .saw("path");
     }
     assert!(peer.seen().is_empty());
 }
@@ -292,7 +295,8 @@ fn headers_of_the_connection_and_broken_ones_are_never_sent() {
 #[test]
 fn a_body_that_is_longer_than_it_says_begins_no_second_request() {
     let (lab, peer) = (Lab::new(), Peer::plain());
-    let (policy, url) = (granting(&format!("http://ok.test:{}", peer.port())), format!("http://ok.test:{}/", peer.port()));
+    let (policy, url) =
+        (granting(&format!("http://ok.test:{}", peer.port())), format!("http://ok.test:{}/", peer.port()));
     let smuggled = "text=abcGET /smuggled HTTP/1.1\r\nHost: evil.test\r\n\r\n";
     lab.go(&policy, &["POST", &url, "header=content-length: 3", smuggled]);
     lab.go(&policy, &["POST", &url, "header=content-length: 0", smuggled]);
@@ -310,7 +314,8 @@ fn tls_is_verified_against_the_granted_name() {
         let policy = format!("{}ca = '{}'\n", granting(&format!("https://api.test:{}", peer.port())), ca.path());
         lab.go(&policy, &["GET", &format!("https://api.test:{}/", peer.port())])
     };
-    for (protocols, version) in [(&["h2", "http/1.1"][..], http::Version::HTTP_2), (&["http/1.1"], http::Version::HTTP_11)]
+    for (protocols, version) in
+        [(&["h2", "http/1.1"][..], http::Version::HTTP_2), (&["http/1.1"], http::Version::HTTP_11)]
     {
         let peer = Peer::tls(&authority, good, protocols);
         run(&peer, &authority).said("body hello");
@@ -365,7 +370,8 @@ fn connections_are_kept_for_the_same_tenant_and_never_for_another() {
             // A connection is given back when the driver has seen the end of the exchange.
             lab.go_as(tenant, &policy, &["GET", &url, "repeat=2"]).said("body connection");
         }
-        let of = |range: std::ops::Range<usize>| peer.seen()[range].iter().map(|seen| seen.connection).collect::<Vec<_>>();
+        let of =
+            |range: std::ops::Range<usize>| peer.seen()[range].iter().map(|seen| seen.connection).collect::<Vec<_>>();
         let (one, two) = ([of(0..4), of(6..8)].concat(), [of(4..6), of(8..10)].concat());
         assert!(one.iter().all(|connection| !two.contains(connection)), "{scheme}: {one:?} {two:?}");
         let distinct: std::collections::BTreeSet<_> = one.iter().chain(&two).collect();
@@ -613,9 +619,8 @@ fn a_secret_is_in_no_log_no_message_and_no_receipt() {
     let base = format!("http://127.0.0.1:{}", peer.port());
     let policy = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(policy.path(), with_secret(&base, &base, &file)).unwrap();
-    let run = |args: &[&str]| {
-        run_probe("http").flag("--policy", policy.path()).variable("HOST_LOG", "trace").args(args)
-    };
+    let run =
+        |args: &[&str]| run_probe("http").flag("--policy", policy.path()).variable("HOST_LOG", "trace").args(args);
     let ran = run(&["GET", &format!("{base}/echo"), "header=x-key: {{secret:key}}", "dump"]);
     ran.ended("returned", 0);
     assert!(ran.stderr.len() > 1000, "the log has everything: {}", ran.stderr);

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi_http::p2::bindings::http::outgoing_handler::{self, FutureIncomingResponse, OutgoingRequest};
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, RequestOptions};
-use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView};
+use wasmtime_wasi_http::{Error, WasiHttpCtx, WasiHttpCtxView};
 
 use self::outgoing::{Hooks, Outgoing};
 use crate::egress::{Egress, Secret, Trust};
@@ -110,5 +110,19 @@ impl<'a> HttpView<'a> {
             (None, Ok(response)) => Ok(Ok(response)),
             (None, Err(error)) => Ok(Err(error.downcast()?)),
         }
+    }
+
+    /// `wasi:http/types.http-error-code`, which says what an error of a stream means for HTTP. wasmtime-wasi-http's own
+    /// knows its error codes and not the errors that bodies end with.
+    pub(crate) fn error_code(self, error: &Resource<wasmtime::Error>) -> wasmtime::Result<Option<ErrorCode>> {
+        let error = self.table.get(error)?;
+        let known = error.downcast_ref::<Error>().map(|error| match error {
+            Error::HttpResponseTimeout => ErrorCode::HttpResponseTimeout,
+            Error::ConnectionReadTimeout => ErrorCode::ConnectionReadTimeout,
+            Error::ConnectionTerminated => ErrorCode::ConnectionTerminated,
+            Error::HttpResponseIncomplete => ErrorCode::HttpResponseIncomplete,
+            _ => ErrorCode::HttpProtocolError,
+        });
+        Ok(known.or_else(|| error.downcast_ref::<ErrorCode>().cloned()))
     }
 }

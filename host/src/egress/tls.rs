@@ -58,9 +58,9 @@ impl Trust {
             let before = extra.len();
             for certificate in CertificateDer::pem_slice_iter(&pem) {
                 let certificate = certificate.map_err(|_| format!("`{}` is broken", path.display()))?;
-                RootCertStore::empty().add(certificate.clone()).map_err(|_| {
-                    format!("`{}` has a certificate that no authority could have", path.display())
-                })?;
+                RootCertStore::empty()
+                    .add(certificate.clone())
+                    .map_err(|_| format!("`{}` has a certificate that no authority could have", path.display()))?;
                 digest.update(&certificate);
                 extra.push(certificate);
             }

@@ -92,10 +92,14 @@ pub enum InvalidHttp {
     #[error("`{0}` is no port")]
     Port(String),
     /// `*` anywhere but as the first of three or more labels.
-    #[error("a wildcard is written `*.example.com`: it stands for whole labels at the front, before two labels or more")]
+    #[error(
+        "a wildcard is written `*.example.com`: it stands for whole labels at the front, before two labels or more"
+    )]
     Wildcard,
     /// The path could be read in two ways.
-    #[error("the path could be read in two ways: no `..`, no encoded slash, dot or `%`, no backslash, no empty segment")]
+    #[error(
+        "the path could be read in two ways: no `..`, no encoded slash, dot or `%`, no backslash, no empty segment"
+    )]
     Path,
 }
 
@@ -520,7 +524,8 @@ mod tests {
     #[test]
     fn a_path_is_matched_in_whole_segments_and_never_tidied_up() {
         let pattern = "https://a.example/v1/items/";
-        for path in ["/v1/items", "/v1/items/", "/v1/items/7", "/v1/items/a.b/..c", "/v1/items?x=/../", "/v1/items/%20"] {
+        for path in ["/v1/items", "/v1/items/", "/v1/items/7", "/v1/items/a.b/..c", "/v1/items?x=/../", "/v1/items/%20"]
+        {
             assert!(permits(pattern, "GET", &format!("https://a.example{path}")), "{path}");
         }
         for path in [
@@ -578,7 +583,9 @@ mod tests {
 
     #[test]
     fn a_pattern_that_says_nothing_certain_is_refused() {
-        for wrong in ["", "a.example", "ftp://a.example", "https://", "https:///x", "GET", "GET  ", "G@T https://a.example"] {
+        for wrong in
+            ["", "a.example", "ftp://a.example", "https://", "https:///x", "GET", "GET  ", "G@T https://a.example"]
+        {
             assert!(HttpGrant::parse(wrong).is_err(), "{wrong}");
         }
         assert!(HttpGrant::parse("GET, HEAD  https://a.example").is_ok());

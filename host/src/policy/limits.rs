@@ -357,13 +357,8 @@ impl LimitRow {
         if self.kind == LimitKind::Stack && !(MIN_STACK..=MAX_STACK).contains(&Bytes(amount)) {
             return Err(format!("`{}` must be from {MIN_STACK} to {MAX_STACK}", self.name));
         }
-        let nothing = [
-            LimitKind::Random,
-            LimitKind::Input,
-            LimitKind::Output,
-            LimitKind::HttpRequests,
-            LimitKind::HttpBody,
-        ];
+        let nothing =
+            [LimitKind::Random, LimitKind::Input, LimitKind::Output, LimitKind::HttpRequests, LimitKind::HttpBody];
         if amount == 0 && !nothing.contains(&self.kind) {
             return Err(format!("`{}` can't be zero", self.name));
         }

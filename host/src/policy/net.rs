@@ -70,10 +70,7 @@ impl AddressClass {
     /// Whether a grant that allows private addresses covers this kind. The others are reached only by a grant for the
     /// literal address: no name has a good reason to resolve to them.
     pub fn is_private(self) -> bool {
-        matches!(
-            self,
-            Self::Private | Self::SharedNat | Self::Loopback | Self::Benchmarking | Self::Documentation
-        )
+        matches!(self, Self::Private | Self::SharedNat | Self::Loopback | Self::Benchmarking | Self::Documentation)
     }
 
     /// The kind in words.

@@ -131,7 +131,10 @@ impl Got {
     pub(super) fn hit(&self, limit: &str, max: u64) -> &Self {
         assert_eq!(self.reason(), format!("limit.{limit}"), "{}\n{:#}", self.text(), self.receipt["stop"]);
         assert_eq!(self.number("/stop/exit-status"), 153);
-        assert_eq!((self.receipt["stop"]["limit"]["name"].as_str(), self.number("/stop/limit/max")), (Some(limit), max));
+        assert_eq!(
+            (self.receipt["stop"]["limit"]["name"].as_str(), self.number("/stop/limit/max")),
+            (Some(limit), max)
+        );
         self
     }
 }

@@ -122,7 +122,7 @@ impl Peer {
         Self { address, seen, _runtime: runtime }
     }
 
-    /// Answers each connection with these bytes, whatever it is asked, and leaves it open.
+    /// Answers each connection with these bytes, whatever it is asked, and leaves it open. One connection at a time.
     pub(super) fn raw(answer: &'static [u8]) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -130,6 +130,7 @@ impl Peer {
         runtime.spawn(async move {
             let mut open = Vec::new();
             while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 4096]).await;
                 let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, answer).await;
                 open.push(stream);
             }
@@ -205,7 +206,9 @@ async fn answer(
         "/connection" => *response.body_mut() = Scripted::of([format!("connection {connection}")]),
         "/echo" => {
             for (name, value) in &seen.headers {
-                response.headers_mut().append(format!("x-echo-{name}").parse::<http::HeaderName>().unwrap(), value.clone());
+                response
+                    .headers_mut()
+                    .append(format!("x-echo-{name}").parse::<http::HeaderName>().unwrap(), value.clone());
             }
         }
         "/trailers" => {
@@ -241,10 +244,7 @@ impl Body for Scripted {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if let Some(frame) = self.frames.pop_front() {
             return Poll::Ready(Some(Ok(frame)));
         }

@@ -135,7 +135,6 @@ struct Admitted {
 #[derive(Clone, Copy)]
 struct Until {
     deadlines: Deadlines,
-    complete: Instant,
     between: Option<Duration>,
 }
 
@@ -144,12 +143,9 @@ impl Until {
         // The invocation's own deadline needs no part here: it ends all of this.
         let (now, most) = (Instant::now(), outgoing.timeout.min(FAR));
         let after = |wish: Option<Duration>| now + wish.map_or(most, |wish| wish.min(most));
-        let connected = after(options.connect_timeout);
-        // The first byte is waited for once there is a connection.
-        let answered = options.first_byte_timeout.map(|wish| options.connect_timeout.unwrap_or(most).saturating_add(wish));
+        let (connected, complete) = (after(options.connect_timeout), after(None));
         Self {
-            deadlines: Deadlines { connected, answered: after(answered) },
-            complete: after(None),
+            deadlines: Deadlines { connected, first_byte: options.first_byte_timeout, complete },
             between: options.between_bytes_timeout.filter(|wish| *wish < most),
         }
     }
@@ -241,7 +237,7 @@ impl Outgoing {
         }
         let (mut parts, body) = answer.into_parts();
         self.cover(&mut parts.headers);
-        let bounds = Bounds { complete: until.complete, between: until.between };
+        let bounds = Bounds { complete: deadlines.complete, between: until.between };
         let body = Received::new(body, self, in_flight, bounds).boxed_unsync();
         Ok((Response::from_parts(parts, body), Box::new(std::future::ready(Ok(())))))
     }

@@ -90,8 +90,7 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let secret =
-            SecretGrant { name, source, header: header.to_ascii_lowercase(), format, to, allow_plaintext };
+        let secret = SecretGrant { name, source, header: header.to_ascii_lowercase(), format, to, allow_plaintext };
         for message in secret.check().err().into_iter().flatten() {
             self.error(item.span(), message);
         }
