@@ -131,8 +131,8 @@ impl Egress {
     }
 
     async fn open(&self, route: &Route, address: SocketAddr) -> Result<Connection, Error> {
-        let stream = TcpStream::connect(address).await.map_err(connect_error)?;
-        stream.set_nodelay(true).map_err(connect_error)?;
+        let stream = TcpStream::connect(address).await.map_err(|error| connect_error(&error))?;
+        stream.set_nodelay(true).map_err(|error| connect_error(&error))?;
         match route.scheme {
             HttpScheme::Http => handshake(stream, false).await,
             HttpScheme::Https => {
@@ -175,7 +175,7 @@ where
     Ok(Connection::h1(sender, tokio::spawn(async move { drop(driver.await) })))
 }
 
-fn connect_error(error: std::io::Error) -> Error {
+fn connect_error(error: &std::io::Error) -> Error {
     match error.kind() {
         std::io::ErrorKind::TimedOut => Error::ConnectionTimeout,
         std::io::ErrorKind::NetworkUnreachable | std::io::ErrorKind::HostUnreachable => Error::DestinationIpUnroutable,

@@ -56,6 +56,11 @@ impl Resolve for Names {
     }
 }
 
+/// A policy with one grant, which may lead to loopback.
+pub(super) fn granting(pattern: &str) -> String {
+    format!("[[http]]\nallow = '{pattern}'\nallow-private = true\n")
+}
+
 impl Lab {
     /// A host for which every name is 127.0.0.1.
     pub(super) fn new() -> Self {

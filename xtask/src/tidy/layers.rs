@@ -41,15 +41,15 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("metrics", "outcome policy quota receipt tenant"),
     layer(
         "invoke",
-        "bindings cache call component egress ending engine host limiter linker outcome policy quota receipt scheduler \
-         state stdio tenant text",
+        "bindings cache call component ending engine host limiter linker outcome policy quota receipt scheduler state \
+         stdio tenant text",
     ),
     layer("host", "bindings cache component egress engine linker outcome policy scheduler state text"),
     layer("cache", "component engine outcome policy"),
     layer("component", "bindings call ending engine linker outcome policy state text"),
     layer("call", "ending outcome text"),
     layer("linker", "bindings capability ending outcome policy quota state"),
-    layer("state", "capability egress limiter outcome policy quota receipt scheduler tenant"),
+    layer("state", "capability limiter outcome policy quota receipt scheduler tenant"),
     layer("capability", "bindings egress outcome policy quota scheduler text"),
     layer("stdio", "outcome policy quota"),
     layer("bindings", ""),
