@@ -19,6 +19,7 @@ wasmtime::component::bindgen!({
         "wasi:io": wasmtime_wasi::p2::bindings::io,
         "wasi:random": wasmtime_wasi::p2::bindings::random,
         "wasi:sockets": wasmtime_wasi::p2::bindings::sockets,
+        "wasi:http": wasmtime_wasi_http::p2::bindings::http,
     },
     require_store_data_send: true,
 });

@@ -7,7 +7,9 @@
 pub(crate) mod budget;
 pub(crate) mod clocks;
 pub(crate) mod config;
+pub(crate) mod errors;
 pub(crate) mod filesystem;
+pub(crate) mod http;
 pub(crate) mod keyvalue;
 pub(crate) mod logging;
 pub(crate) mod random;

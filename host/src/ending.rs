@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
+use wasmtime_wasi_http::FieldMapError;
 
 use crate::outcome::{Stop, StopReason};
 use crate::policy::{LimitKind, Limits};
@@ -58,6 +59,11 @@ fn limit_of(error: &wasmtime::Error, trap: Option<Trap>, limits: &Limits, quota:
     }
     if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
         return Some(Stop::limit(LimitKind::Handles, limits.handles, limits.handles, Some(1)));
+    }
+    if matches!(error.downcast_ref(), Some(FieldMapError::TotalSizeTooBig | FieldMapError::TooManyFields)) {
+        let stop = Stop::limit(LimitKind::HttpHeaders, limits.http_headers.0, quota.http_headers.used(), None);
+        let message = format!("{}, and one set of header fields takes more than the host keeps of one", stop.message);
+        return Some(Stop { message, ..stop });
     }
     // Only the cause: the text of the whole error has the guest's stack in it, which the engine demangles without bound.
     let text = error.root_cause().to_string();

@@ -15,6 +15,7 @@ use wasmtime::component::{InstancePre, Linker};
 
 use crate::bindings::{Failure, Input, Output};
 use crate::component::{Component, Inner, LoadTimings, Parsed, World};
+use crate::egress::{Egress, Resolve};
 use crate::engine::EngineKey;
 use crate::keyvalue::{Buckets, Stores};
 use crate::linker;
@@ -32,6 +33,7 @@ pub struct Host<E: Send + 'static = ()> {
     guests: Option<Runtime>,
     pub(crate) shared: Arc<Shared>,
     stores: Arc<Stores>,
+    egress: Arc<Egress>,
 }
 
 /// Makes a [`Host`] that is not the usual one.
@@ -43,6 +45,7 @@ pub struct HostBuilder<E: Send + 'static> {
     memory: Option<u64>,
     concurrency: u64,
     queue: u64,
+    resolver: Option<Arc<dyn Resolve>>,
 }
 
 /// The host could not be made.
@@ -100,6 +103,7 @@ impl<E: Send + 'static> Host<E> {
             memory: None,
             concurrency: CONCURRENCY,
             queue: QUEUE,
+            resolver: None,
         }
     }
 
@@ -153,6 +157,11 @@ impl<E: Send + 'static> Host<E> {
         let (stores, tenant, grants) = (Arc::clone(&self.stores), tenant.to_owned(), grants.to_vec());
         let work = self.guests()?.spawn(async move { stores.buckets(&tenant, &grants).await });
         work.await.unwrap_or_else(|_| Err(Stop::host_fault("opening a key-value store panicked")))
+    }
+
+    /// What requests to the outside are sent with.
+    pub(crate) fn egress(&self) -> &Arc<Egress> {
+        &self.egress
     }
 
     /// The engine and linker for a key, made on first use.
@@ -225,6 +234,14 @@ impl<E: Send + 'static> HostBuilder<E> {
         self
     }
 
+    /// Finds the addresses of host names in another way than the operating system does. What it answers is checked
+    /// against the policy like any other answer.
+    #[must_use]
+    pub fn resolver(mut self, resolver: impl Resolve + 'static) -> Self {
+        self.resolver = Some(Arc::new(resolver));
+        self
+    }
+
     /// Makes the host.
     ///
     /// # Errors
@@ -251,6 +268,7 @@ impl<E: Send + 'static> HostBuilder<E> {
             guests: Some(guests),
             shared: Arc::new(shared),
             stores: Arc::default(),
+            egress: Arc::new(Egress::new(self.resolver)),
         };
         // So that a clash of host functions shows now and not at the first component.
         host.prepared(EngineKey::of(&Policy::default().limits))
@@ -336,7 +354,8 @@ fn fits<E: 'static>(world: World, pre: &InstancePre<State<E>>) -> Result<(), Sto
 }
 
 const OFFERED: &str = "the host offers `sandbox:host@0.1.0`, `wasi:cli`, `wasi:clocks`, `wasi:filesystem`, `wasi:io`, \
-                       `wasi:random` and `wasi:sockets` at 0.2, `wasi:config/store@0.2.0-rc.1`, `wasi:keyvalue@0.2.0-draft` and `wasi:logging/logging`";
+                       `wasi:random` and `wasi:sockets` at 0.2, `wasi:http/outgoing-handler` at 0.2, \
+                       `wasi:config/store@0.2.0-rc.1`, `wasi:keyvalue@0.2.0-draft` and `wasi:logging/logging`";
 
 /// Refuses imports that the host doesn't offer, all of them at once.
 fn missing(imports: &[String]) -> Result<(), Stop> {

@@ -33,7 +33,7 @@ use crate::policy::{LimitKind, Policy};
 use crate::quota::Quota;
 use crate::receipt::Receipt;
 use crate::scheduler::Clock;
-use crate::state::State;
+use crate::state::{HttpContext, State};
 use crate::stdio::{self, Channel, Sink};
 use crate::tenant::Tenant;
 
@@ -323,7 +323,11 @@ impl<E: Send + 'static> Host<E> {
             Ok(buckets) => buckets,
             Err(stop) => return never(stop),
         };
-        let given = Given { wasi, place, buckets, extension };
+        let http = match HttpContext::open(policy, tenant.id().as_str(), self.egress(), &quota, &clock) {
+            Ok(http) => http,
+            Err(stop) => return never(stop),
+        };
+        let given = Given { wasi, place, buckets, http, extension };
         let guest = Guest::new(&component, &tenant, Arc::clone(&quota), Arc::clone(&clock), given);
         let task = match self.guests() {
             Ok(guests) => guests.spawn(guest.run(call)),

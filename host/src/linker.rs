@@ -5,16 +5,19 @@
 //! the engine runs it exactly once for each host call.
 
 use wasmtime::StoreContextMut;
-use wasmtime::component::{HasData, Linker, ResourceTable};
+use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, io, random as wasi_random, sockets};
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
+use wasmtime_wasi_http::WasiHttp;
+use wasmtime_wasi_http::p2::bindings::http::types as http_types;
 
 use crate::bindings::sandbox::host::{config as pure_config, log};
 use crate::bindings::wasi::{config::store, keyvalue, logging::logging};
 use crate::capability::clocks::Clocks;
 use crate::capability::config::Config;
+use crate::capability::errors::Errors;
 use crate::capability::filesystem::Filesystem;
 use crate::capability::keyvalue::KeyValue;
 use crate::capability::logging::Logging;
@@ -54,7 +57,7 @@ macro_rules! interfaces {
 }
 
 interfaces! {
-    IoError = "wasi:io/error" => io::error as Io, |s| &mut s.table;
+    IoError = "wasi:io/error" => io::error as Errors, |s| s.errors();
     IoPoll = "wasi:io/poll" => io::poll as Io, |s| &mut s.table;
     IoStreams = "wasi:io/streams" => io::streams as Io, |s| &mut s.table;
     WallClock = "wasi:clocks/wall-clock" => clocks::wall_clock as WasiClocks, |s| s.clocks();
@@ -90,6 +93,8 @@ interfaces! {
     ; by hand:
     Network = "wasi:sockets/network";
     Budget = "sandbox:host/budget";
+    HttpTypes = "wasi:http/types";
+    OutgoingHandler = "wasi:http/outgoing-handler";
 }
 
 /// Links everything that the host offers.
@@ -102,6 +107,32 @@ pub(crate) fn link<E: Send + 'static>(linker: &mut Linker<State<E>>) -> wasmtime
         s.called(Interface::Network as usize);
         s.sockets()
     })?;
+
+    http_types::add_to_linker::<State<E>, WasiHttp>(linker, &http_types::LinkOptions::default(), |s| {
+        s.called(Interface::HttpTypes as usize);
+        s.http().types()
+    })?;
+
+    linker.allow_shadowing(true);
+    linker.instance("wasi:http/types@0.2.12")?.func_wrap(
+        "http-error-code",
+        |mut store: StoreContextMut<'_, State<E>>, (error,): (Resource<wasmtime::Error>,)| {
+            let state = store.data_mut();
+            state.called(Interface::HttpTypes as usize);
+            Ok((state.http().error_code(&error)?,))
+        },
+    )?;
+    linker.allow_shadowing(false);
+
+    // A denial can stop the guest, which the generated trait says only together with all the types of HTTP.
+    linker.instance("wasi:http/outgoing-handler@0.2.12")?.func_wrap(
+        "handle",
+        |mut store: StoreContextMut<'_, State<E>>, (request, options): (Resource<_>, Option<Resource<_>>)| {
+            let state = store.data_mut();
+            state.called(Interface::OutgoingHandler as usize);
+            Ok((state.http().handle(request, options)?,))
+        },
+    )?;
 
     // Fuel is the store's to say, and a generated trait sees only the store's data.
     linker.instance("sandbox:host/budget@0.1.0")?.func_wrap(

@@ -81,6 +81,8 @@ pub enum Capability {
     Dns,
     /// Key-value buckets.
     KeyValue,
+    /// HTTP requests and the secrets in them.
+    Http,
 }
 
 /// Why a component was never run.
@@ -193,10 +195,15 @@ impl StopReason {
         Self::Limit(LimitKind::ComponentSize),
         Self::Limit(LimitKind::Files),
         Self::Limit(LimitKind::Timers),
+        Self::Limit(LimitKind::HttpRequests),
+        Self::Limit(LimitKind::HttpConcurrency),
+        Self::Limit(LimitKind::HttpBody),
+        Self::Limit(LimitKind::HttpHeaders),
         Self::Denied(Capability::Dir),
         Self::Denied(Capability::Net),
         Self::Denied(Capability::Dns),
         Self::Denied(Capability::KeyValue),
+        Self::Denied(Capability::Http),
         Self::Refused(Refusal::NoFile),
         Self::Refused(Refusal::Unreadable),
         Self::Refused(Refusal::NotWasm),
@@ -226,6 +233,7 @@ impl StopReason {
             Self::Denied(Capability::Net) => "denied.net",
             Self::Denied(Capability::Dns) => "denied.dns",
             Self::Denied(Capability::KeyValue) => "denied.key-value",
+            Self::Denied(Capability::Http) => "denied.http",
             Self::Refused(Refusal::NoFile) => "refused.no-file",
             Self::Refused(Refusal::Unreadable) => "refused.unreadable",
             Self::Refused(Refusal::NotWasm) => "refused.not-wasm",
@@ -260,6 +268,7 @@ impl StopReason {
             Self::Limit(L::Memory | L::Table | L::Stack | L::Instances) => 137,
             Self::Limit(L::ComponentSize) => 126,
             Self::Limit(L::Output | L::Input | L::Hostcall | L::Handles | L::Random | L::Files | L::Timers) => 153,
+            Self::Limit(L::HttpRequests | L::HttpConcurrency | L::HttpBody | L::HttpHeaders | L::HttpTimeout) => 153,
             Self::Denied(_) => 126,
             Self::Refused(Refusal::NoFile) => 127,
             Self::Refused(_) => 126,

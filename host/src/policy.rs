@@ -5,8 +5,11 @@
 
 mod file;
 mod grants;
+mod http;
 mod keyvalue;
 mod limits;
+mod net;
+mod secret;
 mod tenant_limits;
 mod units;
 
@@ -16,8 +19,12 @@ use sha2::{Digest as _, Sha256};
 
 pub use self::file::{PolicyError, PolicyErrors};
 pub use self::grants::{DirAccess, DirGrant, Grants, OnDenied, StdioGrant};
+pub use self::http::{HostName, HttpGrant, HttpScheme, HttpTarget, InvalidHttp, is_forbidden_header};
 pub use self::keyvalue::{BucketQuota, KeyValueAccess, KeyValueGrant, KeyValueStore, RedisUrl};
 pub use self::limits::{LIMITS, LimitKind, LimitRow, Limits, UNLIMITED, Unit};
+pub use self::net::AddressClass;
+pub(crate) use self::secret::PLACEHOLDER;
+pub use self::secret::{SecretGrant, SecretSource};
 pub use self::tenant_limits::{TENANT_LIMITS, TenantLimitRow, TenantLimits};
 pub use self::units::{Bytes, Span, UnitError};
 
@@ -53,7 +60,7 @@ impl Policy {
     }
 
     /// The digest of what the policy says, `sha256:` and 64 hexadecimal digits: equal for two spellings of the same
-    /// policy, different when any value differs. Values of environment and configuration are part of it.
+    /// policy, different when any value differs. Values of environment and configuration are part of it, secrets are not.
     pub fn digest(&self) -> String {
         let tenant: BTreeMap<_, _> = TENANT_LIMITS.iter().map(|row| (row.name, self.tenant.get(row.name))).collect();
         let canonical = serde_json::json!({ "grants": self.grants, "limits": self.limits_by_name(), "tenant": tenant });

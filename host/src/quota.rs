@@ -8,6 +8,7 @@
 mod gauge;
 mod rate;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +19,7 @@ pub(crate) use self::rate::Rate;
 use crate::outcome::{Capability, Scope, Stop};
 use crate::policy::{LimitKind, Limits};
 use crate::shared::{Share, WindowKind};
+use crate::text::escape;
 
 /// A bounded count.
 #[derive(Debug)]
@@ -55,8 +57,26 @@ pub struct Quota {
     pub body_bytes: AtomicU64,
     /// Bytes of the job's input.
     pub input_bytes: AtomicU64,
-    denials: Mutex<BTreeMap<(Capability, &'static str), u64>>,
+    denials: Mutex<BTreeMap<(Capability, Cow<'static, str>), u64>>,
+    /// HTTP requests.
+    pub http_requests: Counter,
+    /// HTTP requests that are in flight now.
+    pub http_concurrency: Gauge,
+    /// Bytes of bodies of HTTP requests and responses.
+    pub http_body: Counter,
+    /// Bytes of request lines and headers of HTTP requests and responses.
+    pub http_headers: Counter,
+    /// Bytes of request bodies, for the receipt.
+    pub http_sent_bytes: AtomicU64,
+    /// Bytes of response bodies, for the receipt.
+    pub http_received_bytes: AtomicU64,
 }
+
+/// Different details of denials that are kept when they have the guest's text in them; the rest is counted together.
+const MAX_DETAILS: usize = 64;
+
+/// Bytes of such a detail that are kept.
+const MAX_DETAIL: usize = 128;
 
 /// One of a bounded number of things; given back when it is dropped.
 #[derive(Debug)]
@@ -153,6 +173,12 @@ impl Quota {
             body_bytes: AtomicU64::new(0),
             input_bytes: AtomicU64::new(0),
             denials: Mutex::new(BTreeMap::new()),
+            http_requests: Counter::new(LimitKind::HttpRequests, limits, None),
+            http_concurrency: Gauge::new(LimitKind::HttpConcurrency, limits, None),
+            http_body: Counter::new(LimitKind::HttpBody, limits, None),
+            http_headers: Counter::new(LimitKind::HttpHeaders, limits, None),
+            http_sent_bytes: AtomicU64::new(0),
+            http_received_bytes: AtomicU64::new(0),
         }
     }
 
@@ -169,14 +195,29 @@ impl Quota {
     /// Counts one denial. `detail` is a fixed word, never the guest's text.
     pub fn denied(&self, capability: Capability, detail: &'static str) {
         let mut denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = denials.entry((capability, detail)).or_default();
+        let count = denials.entry((capability, Cow::Borrowed(detail))).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// Counts one denial whose detail has the guest's text in it: escaped, cut, and only so many different ones, so that
+    /// a guest can't fill the receipt.
+    pub fn denied_text(&self, capability: Capability, detail: &str) {
+        let mut text = escape(detail.get(..detail.floor_char_boundary(MAX_DETAIL)).unwrap_or_default());
+        text.truncate(text.floor_char_boundary(MAX_DETAIL));
+        let mut denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut key = (capability, Cow::Owned(text));
+        let kept = denials.keys().filter(|(_, detail)| matches!(detail, Cow::Owned(_))).count();
+        if kept >= MAX_DETAILS && !denials.contains_key(&key) {
+            key.1 = Cow::Borrowed("others");
+        }
+        let count = denials.entry(key).or_default();
         *count = count.saturating_add(1);
     }
 
     /// All denials so far with their counts.
-    pub fn denials(&self) -> Vec<(Capability, &'static str, u64)> {
+    pub fn denials(&self) -> Vec<(Capability, String, u64)> {
         let denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
-        denials.iter().map(|((capability, detail), count)| (*capability, *detail, *count)).collect()
+        denials.iter().map(|((capability, detail), count)| (*capability, detail.to_string(), *count)).collect()
     }
 }
 
@@ -229,7 +270,28 @@ mod tests {
         quota.denied(Capability::Net, "connect");
         quota.denied(Capability::Dir, "outside");
         quota.denied(Capability::Net, "connect");
-        assert_eq!(quota.denials(), [(Capability::Dir, "outside", 1), (Capability::Net, "connect", 2)]);
+        let expected = [(Capability::Dir, "outside".to_owned(), 1), (Capability::Net, "connect".to_owned(), 2)];
+        assert_eq!(quota.denials(), expected);
+    }
+
+    #[test]
+    fn a_guests_text_in_denials_is_escaped_cut_and_of_so_many_kinds_only() {
+        let quota = quota();
+        quota.denied_text(Capability::Http, &format!("a\n{}", "é".repeat(200)));
+        let detail = quota.denials().remove(0).1;
+        assert!(detail.starts_with("a\\n") && detail.len() <= MAX_DETAIL, "{detail}");
+        for n in 1..MAX_DETAILS {
+            quota.denied_text(Capability::Http, &n.to_string());
+        }
+        assert_eq!(quota.denials().len(), MAX_DETAILS);
+        for n in 0..1000 {
+            quota.denied_text(Capability::Http, &format!("more {n}"));
+        }
+        quota.denied_text(Capability::Http, "1");
+        let denials = quota.denials();
+        assert_eq!(denials.len(), MAX_DETAILS + 1);
+        assert!(denials.contains(&(Capability::Http, "others".to_owned(), 1000)));
+        assert!(denials.contains(&(Capability::Http, "1".to_owned(), 2)));
     }
 
     fn shares(limits: &TenantLimits) -> (Arc<Shared>, Arc<Share>) {

@@ -109,6 +109,14 @@ pub struct Usage {
     pub random_bytes: u64,
     /// Calls of host functions, all interfaces together.
     pub host_calls: u64,
+    /// HTTP requests, denied ones included.
+    pub http_requests: u64,
+    /// Bytes of HTTP request bodies that were sent.
+    pub http_sent_bytes: u64,
+    /// Bytes of HTTP response bodies that were received.
+    pub http_received_bytes: u64,
+    /// Bytes of request lines and headers of HTTP requests and responses.
+    pub http_header_bytes: u64,
 }
 
 /// One thing that was denied.
@@ -213,6 +221,10 @@ impl Usage {
             log_bytes: quota.log_bytes.load(Relaxed),
             body_bytes: quota.body_bytes.load(Relaxed),
             random_bytes: quota.random.used(),
+            http_requests: quota.http_requests.used(),
+            http_sent_bytes: quota.http_sent_bytes.load(Relaxed),
+            http_received_bytes: quota.http_received_bytes.load(Relaxed),
+            http_header_bytes: quota.http_headers.used(),
             ..Self::default()
         }
     }
@@ -220,7 +232,7 @@ impl Usage {
 
 /// The denials that were counted.
 pub(crate) fn denials(quota: &Quota) -> Vec<Denial> {
-    let denial = |(capability, detail, count): (_, &str, _)| Denial { capability, detail: detail.to_owned(), count };
+    let denial = |(capability, detail, count)| Denial { capability, detail, count };
     quota.denials().into_iter().map(denial).collect()
 }
 

@@ -12,7 +12,10 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::capability::budget::BudgetView;
 use crate::capability::clocks::ClocksView;
 use crate::capability::config::ConfigView;
+use crate::capability::errors::ErrorsView;
 use crate::capability::filesystem::FilesystemView;
+pub(crate) use crate::capability::http::HttpContext;
+use crate::capability::http::HttpView;
 use crate::capability::keyvalue::KeyValueView;
 use crate::capability::logging::LoggingView;
 use crate::capability::random::RandomView;
@@ -39,6 +42,7 @@ pub struct State<E = ()> {
     /// Calls of each interface, by its place in the linker's list.
     pub(crate) calls: Box<[u64]>,
     pub(crate) extension: E,
+    pub(crate) http: HttpContext,
 }
 
 impl<E> State<E> {
@@ -96,6 +100,14 @@ impl<E> State<E> {
             inner: wasmtime_wasi::clocks::WasiClocksCtxView { ctx: self.wasi.clocks(), table: &mut self.table },
             quota: &self.quota,
         }
+    }
+
+    pub(crate) fn errors(&mut self) -> ErrorsView<'_> {
+        ErrorsView { table: &mut self.table }
+    }
+
+    pub(crate) fn http(&mut self) -> HttpView<'_> {
+        HttpView { context: &mut self.http, table: &mut self.table }
     }
 
     pub(crate) fn sockets_view(&mut self) -> SocketsView<'_> {

@@ -19,6 +19,7 @@ mod contract;
 mod endings;
 mod golden;
 mod grants;
+mod http;
 mod interrupt;
 mod invoke;
 mod isolation;

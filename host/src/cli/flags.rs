@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, FromArgMatches};
-use host::policy::{DirGrant, KeyValueGrant, LIMITS, LimitKind, LimitRow, Limits, Policy, StdioGrant, Unit};
+use host::policy::{DirGrant, HttpGrant, KeyValueGrant, LIMITS, LimitKind, LimitRow, Limits, Policy, StdioGrant, Unit};
 
 use super::files;
 
@@ -30,6 +30,9 @@ pub(super) struct PolicyFlags {
     /// left out, `file:PATH`, or `redis://HOST`)
     #[arg(long, value_name = "BUCKET[=STORE]", value_parser = KeyValueGrant::parse, help_heading = "Policy")]
     key_value: Vec<KeyValueGrant>,
+    /// Grant HTTP requests: methods (all if left out), scheme, host (`*.` stands for names below), port and path
+    #[arg(long, value_name = "[METHODS ]URL", value_parser = HttpGrant::parse, help_heading = "Policy")]
+    allow_http: Vec<HttpGrant>,
 
     #[command(flatten)]
     limits: LimitFlags,
@@ -81,6 +84,7 @@ impl PolicyFlags {
             policy.grants.key_value.retain(|other| other.bucket != grant.bucket);
             policy.grants.key_value.push(grant.clone());
         }
+        policy.grants.http.extend(self.allow_http.iter().cloned());
         for (kind, amount) in &self.limits.0 {
             policy.limits.set(*kind, *amount);
         }

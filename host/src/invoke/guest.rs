@@ -21,7 +21,7 @@ use crate::policy::Limits;
 use crate::quota::Quota;
 use crate::scheduler::{Clock, Metered, Waits};
 use crate::shared::Place;
-use crate::state::State;
+use crate::state::{HttpContext, State};
 use crate::tenant::Tenant;
 
 /// How a call that reached its own end did so.
@@ -74,6 +74,7 @@ pub(super) struct Given<E> {
     pub(super) wasi: WasiCtx,
     pub(super) place: Place,
     pub(super) buckets: Buckets,
+    pub(super) http: HttpContext,
     pub(super) extension: E,
 }
 
@@ -85,7 +86,7 @@ impl<E: Send + 'static> Guest<E> {
         clock: Arc<Clock>,
         given: Given<E>,
     ) -> Self {
-        let Given { wasi, place, buckets, extension } = given;
+        let Given { wasi, place, buckets, http, extension } = given;
         let policy = tenant.policy();
         let limits = policy.limits.clone();
         let mut table = ResourceTable::new();
@@ -103,6 +104,7 @@ impl<E: Send + 'static> Guest<E> {
             listings: HashMap::new(),
             calls: vec![0; Interface::COUNT].into_boxed_slice(),
             extension,
+            http,
         };
         Self { pre: component.inner.pre.clone(), state, limits, quota, clock, place }
     }

@@ -3,6 +3,7 @@
 //! The reader walks the spanned document itself instead of deserialising it, since a deserialiser stops at the first
 //! error. A key that nothing reads is an error: a misspelt limit must not become no limit.
 
+mod http;
 mod keyvalue;
 
 use std::collections::BTreeMap;
@@ -45,7 +46,8 @@ impl fmt::Display for PolicyErrors {
 /// Errors that are reported; a file with more than that is no policy.
 const MAX_ERRORS: usize = 100;
 
-const TOP_KEYS: &[&str] = &["args", "config", "dir", "env", "key-value", "limits", "on-denied", "stdio", "tenant"];
+const TOP_KEYS: &[&str] =
+    &["args", "config", "dir", "env", "http", "key-value", "limits", "on-denied", "secret", "stdio", "tenant", "tls"];
 
 pub(super) fn parse(text: &str) -> Result<Policy, PolicyErrors> {
     let (document, syntax) = DeTable::parse_recoverable(text);
@@ -89,6 +91,9 @@ impl Reader<'_> {
                 "stdio" => policy.grants.stdio = Some(self.stdio(value)),
                 "tenant" => self.tenant(value, &mut policy.tenant),
                 "on-denied" => policy.grants.on_denied = self.on_denied(value),
+                "http" => policy.grants.http = self.http(value),
+                "secret" => policy.grants.secret = self.secrets(value),
+                "tls" => policy.grants.tls_ca = self.tls(value),
                 other => self.unknown((key, value), other, TOP_KEYS),
             }
         }

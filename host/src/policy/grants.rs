@@ -2,14 +2,17 @@
 //!
 //! Threat model: the guest names paths, variables and keys of its own choosing; the operator names what it may have.
 //! A grant is compared, never searched for: there are no patterns over variables or keys, so a guest that guesses
-//! names learns nothing. Network, HTTP and secrets have no grant yet and are therefore always denied.
+//! names learns nothing. Sockets have no grant yet and are therefore always denied; HTTP and secrets have patterns of
+//! their own, in the modules beside this one.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::http::HttpGrant;
 use super::keyvalue::KeyValueGrant;
+use super::secret::SecretGrant;
 
 /// Every grant of a policy. The default grants nothing: no directory, no variable, no argument, no bucket, closed standard
 /// input, and standard output and error that are read by nobody.
@@ -31,6 +34,12 @@ pub struct Grants {
     pub stdio: Option<StdioGrant>,
     /// What happens when the guest tries what is not granted.
     pub on_denied: OnDenied,
+    /// HTTP requests that the guest may make.
+    pub http: Vec<HttpGrant>,
+    /// Secrets that are put into requests on their way out.
+    pub secret: Vec<SecretGrant>,
+    /// A file with certificates of authorities that are trusted beside the system's.
+    pub tls_ca: Option<PathBuf>,
 }
 
 /// One directory of the host under a name in the guest.

@@ -4,8 +4,11 @@
 //! messages, the receipt and the documentation are made from it, so they can't drift apart. Enforcement is elsewhere:
 //! memory in [`crate::limiter`], time in [`crate::invoke`], amounts in [`crate::quota`].
 
+mod table;
+
 use serde::Serialize;
 
+pub use self::table::LIMITS;
 use super::units::{Bytes, Span, UnitError};
 
 /// Every bound on one invocation. The defaults are safe for code of unknown origin; each has its reason in [`LIMITS`].
@@ -45,6 +48,16 @@ pub struct Limits {
     pub output_rate: Bytes,
     /// How long a growth of memory waits for what is shared with others.
     pub memory_wait: Span,
+    /// HTTP requests made.
+    pub http_requests: u64,
+    /// HTTP requests in flight at once.
+    pub http_concurrency: u64,
+    /// Bytes of bodies of HTTP requests and responses together.
+    pub http_body: Bytes,
+    /// Bytes of request lines and headers of HTTP requests and responses together.
+    pub http_headers: Bytes,
+    /// Time for one HTTP request, from looking up the name to the last byte of the response.
+    pub http_timeout: Span,
 }
 
 /// Which limit, as part of a stop reason.
@@ -70,6 +83,11 @@ pub enum LimitKind {
     Timers,
     OutputRate,
     MemoryWait,
+    HttpRequests,
+    HttpConcurrency,
+    HttpBody,
+    HttpHeaders,
+    HttpTimeout,
 }
 
 /// How a limit's value is written.
@@ -123,163 +141,8 @@ const MAY_BE_ZERO: &[LimitKind] = &[
     LimitKind::Files,
     LimitKind::Timers,
     LimitKind::MemoryWait,
-];
-
-/// The table of limits.
-pub const LIMITS: &[LimitRow] = &[
-    LimitRow {
-        kind: LimitKind::Memory,
-        name: "memory",
-        unit: Unit::Size,
-        bounds: "linear memories, tables and input held for the guest, summed",
-        at_limit: "the growth is refused; a trap that follows stops the guest",
-        reason: "holds a CPython or JavaScript guest with room to work",
-        stops: true,
-    },
-    LimitRow {
-        kind: LimitKind::Table,
-        name: "table",
-        unit: Unit::Count,
-        bounds: "elements of all tables together",
-        at_limit: "the growth is refused; a trap that follows stops the guest",
-        reason: "ten times what the largest language runtimes declare",
-        stops: true,
-    },
-    LimitRow {
-        kind: LimitKind::Instances,
-        name: "instances",
-        unit: Unit::Count,
-        bounds: "core instances that the component is made of",
-        at_limit: "instantiation stops",
-        reason: "a CPython guest has about 40, a Rust guest 3 to 5",
-        stops: true,
-    },
-    LimitRow {
-        kind: LimitKind::Stack,
-        name: "stack",
-        unit: Unit::Size,
-        bounds: "native stack of guest code",
-        at_limit: "the guest is stopped",
-        reason: "the engine's own default; deep recursion in parsers fits",
-        stops: true,
-    },
-    LimitRow {
-        kind: LimitKind::Wall,
-        name: "wall",
-        unit: Unit::Duration,
-        bounds: "instantiating, computing and waiting in host calls together",
-        at_limit: "the guest is stopped, parked or not",
-        reason: "long for a filter, short for a person who waits",
-        stops: true,
-    },
-    LimitRow {
-        kind: LimitKind::Cpu,
-        name: "cpu",
-        unit: Unit::Duration,
-        bounds: "processor time spent on the guest, looked at every 10 ms",
-        at_limit: "the guest is stopped",
-        reason: "a third of the wall time, so that a busy loop ends first",
-        stops: true,
-    },
-    LimitRow {
-        kind: LimitKind::Fuel,
-        name: "fuel",
-        unit: Unit::Count,
-        bounds: "units of fuel, about one for each instruction",
-        at_limit: "the guest is stopped",
-        reason: "metering costs two to three times as much as the cpu limit",
-        stops: true,
-    },
-    LimitRow {
-        kind: LimitKind::Output,
-        name: "output",
-        unit: Unit::Size,
-        bounds: "standard output, standard error, log messages and the job's body together",
-        at_limit: "what fits is written, then the guest is stopped",
-        reason: "more than a person reads, less than fills a disk unseen",
-        stops: true,
-    },
-    LimitRow {
-        kind: LimitKind::Input,
-        name: "input",
-        unit: Unit::Size,
-        bounds: "the input body of a job, which is handed over whole",
-        at_limit: "the guest is not started",
-        reason: "the same as for output; a command streams its input and has no such limit",
-        stops: true,
-    },
-    LimitRow {
-        kind: LimitKind::Hostcall,
-        name: "hostcall",
-        unit: Unit::Size,
-        bounds: "bytes copied from the guest by one host call, or by one result",
-        at_limit: "the guest is stopped",
-        reason: "one mebibyte above output, so that a job's body meets the output limit first",
-        stops: true,
-    },
-    LimitRow {
-        kind: LimitKind::Handles,
-        name: "handles",
-        unit: Unit::Count,
-        bounds: "files, streams, sockets, pollables and other handles open at once",
-        at_limit: "the guest is stopped",
-        reason: "the usual limit of open files for a process",
-        stops: true,
-    },
-    LimitRow {
-        kind: LimitKind::Random,
-        name: "random",
-        unit: Unit::Size,
-        bounds: "random bytes handed out",
-        at_limit: "the guest is stopped",
-        reason: "seeds and identifiers need little; bulk random is an attack on the host's processor",
-        stops: true,
-    },
-    LimitRow {
-        kind: LimitKind::ComponentSize,
-        name: "component-size",
-        unit: Unit::Size,
-        bounds: "size of the component file",
-        at_limit: "it is refused before it is parsed",
-        reason: "three times the largest interpreter guest",
-        stops: true,
-    },
-    LimitRow {
-        kind: LimitKind::Files,
-        name: "files",
-        unit: Unit::Count,
-        bounds: "files and directories open at once, with the streams from and to them",
-        at_limit: "the guest is stopped",
-        reason: "the number of files that a program may usually have open on a small system",
-        stops: true,
-    },
-    LimitRow {
-        kind: LimitKind::Timers,
-        name: "timers",
-        unit: Unit::Count,
-        bounds: "timers set at once",
-        at_limit: "the guest is stopped",
-        reason: "one for each of some hundred tasks of a guest's own scheduler",
-        stops: true,
-    },
-    LimitRow {
-        kind: LimitKind::OutputRate,
-        name: "output-rate",
-        unit: Unit::Size,
-        bounds: "output in each second: standard output, standard error and log messages together",
-        at_limit: "the guest waits until the next second",
-        reason: "more than a disk or a terminal takes for long",
-        stops: false,
-    },
-    LimitRow {
-        kind: LimitKind::MemoryWait,
-        name: "memory-wait",
-        unit: Unit::Duration,
-        bounds: "how long a growth waits for memory that the tenant or the host is short of",
-        at_limit: "the growth is refused",
-        reason: "longer than most invocations last, shorter than a caller's patience",
-        stops: false,
-    },
+    LimitKind::HttpRequests,
+    LimitKind::HttpBody,
 ];
 
 impl Default for Limits {
@@ -302,6 +165,11 @@ impl Default for Limits {
             timers: 256,
             output_rate: Bytes::from_mib(64),
             memory_wait: Span::from_millis(1_000),
+            http_requests: 100,
+            http_concurrency: 16,
+            http_body: Bytes::from_mib(32),
+            http_headers: Bytes::from_mib(1),
+            http_timeout: Span::from_millis(10_000),
         }
     }
 }
@@ -334,6 +202,11 @@ impl LimitKind {
             Self::Timers => "limit.timers",
             Self::OutputRate => "limit.output-rate",
             Self::MemoryWait => "limit.memory-wait",
+            Self::HttpRequests => "limit.http-requests",
+            Self::HttpConcurrency => "limit.http-concurrency",
+            Self::HttpBody => "limit.http-body",
+            Self::HttpHeaders => "limit.http-headers",
+            Self::HttpTimeout => "limit.http-timeout",
         }
     }
 }
@@ -427,6 +300,11 @@ impl Limits {
             LimitKind::Timers => self.timers,
             LimitKind::OutputRate => self.output_rate.0,
             LimitKind::MemoryWait => self.memory_wait.nanos(),
+            LimitKind::HttpRequests => self.http_requests,
+            LimitKind::HttpConcurrency => self.http_concurrency,
+            LimitKind::HttpBody => self.http_body.0,
+            LimitKind::HttpHeaders => self.http_headers.0,
+            LimitKind::HttpTimeout => self.http_timeout.nanos(),
         })
     }
 
@@ -456,6 +334,11 @@ impl Limits {
             LimitKind::Timers => self.timers = amount,
             LimitKind::OutputRate => self.output_rate = Bytes(amount),
             LimitKind::MemoryWait => self.memory_wait = span,
+            LimitKind::HttpRequests => self.http_requests = amount,
+            LimitKind::HttpConcurrency => self.http_concurrency = amount,
+            LimitKind::HttpBody => self.http_body = Bytes(amount),
+            LimitKind::HttpHeaders => self.http_headers = Bytes(amount),
+            LimitKind::HttpTimeout => self.http_timeout = span,
         }
     }
 }

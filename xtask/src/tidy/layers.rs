@@ -33,7 +33,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("main", "cli"),
     layer(
         "lib",
-        "attack bindings cache call component contract engine host invoke metrics outcome policy quota receipt serve \
+        "attack bindings cache call component contract egress engine host invoke metrics outcome policy quota receipt serve \
          shared state stdio tenant text",
     ),
     layer(
@@ -47,16 +47,17 @@ pub(super) const LAYERS: &[Layer] = &[
         "bindings cache call component ending engine host keyvalue limiter linker outcome policy quota receipt scheduler shared \
          state stdio tenant text",
     ),
-    layer("host", "bindings cache component engine keyvalue linker outcome policy scheduler shared state text"),
+    layer("host", "bindings cache component egress engine keyvalue linker outcome policy scheduler shared state text"),
     layer("cache", "component engine outcome policy"),
     layer("component", "bindings call ending engine linker outcome policy state text"),
     layer("call", "ending outcome text"),
     layer("linker", "bindings capability ending outcome policy quota state"),
     layer("state", "capability keyvalue limiter outcome policy quota receipt scheduler tenant"),
-    layer("capability", "bindings keyvalue outcome policy quota scheduler text"),
+    layer("capability", "bindings egress keyvalue outcome policy quota scheduler text"),
     layer("keyvalue", "outcome policy quota"),
     layer("stdio", "outcome policy quota"),
     layer("bindings", ""),
+    layer("egress", "outcome policy quota scheduler text"),
     layer("ending", "outcome policy quota text"),
     layer("limiter", "outcome policy quota scheduler"),
     layer("engine", "outcome policy scheduler"),
@@ -64,7 +65,7 @@ pub(super) const LAYERS: &[Layer] = &[
     pure("attack", "outcome policy"),
     pure("contract", "outcome policy text"),
     pure("receipt", "outcome policy quota tenant"),
-    pure("quota", "outcome policy shared tenant"),
+    pure("quota", "outcome policy shared tenant text"),
     pure("shared", "outcome policy tenant"),
     pure("tenant", "policy"),
     pure("outcome", "policy text"),
