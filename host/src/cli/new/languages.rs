@@ -101,6 +101,7 @@ pub(super) const WIT: &[File] = repository![
     "wit/deps/config/store.wit",
     "wit/deps/config/world.wit",
     "wit/deps/filesystem/filesystem.wit",
+    "wit/deps/http/http.wit",
     "wit/deps/io/io.wit",
     "wit/deps/logging/logging.wit",
     "wit/deps/logging/world.wit",
