@@ -207,3 +207,30 @@ fn the_documentation_lists_every_stop_reason_with_its_status() {
         assert!(row.contains(&reason.exit_status().to_string()), "{row}");
     }
 }
+
+#[test]
+fn the_documentation_lists_every_limit_with_its_unit_and_default() {
+    use host::policy::{LIMITS, Limits, TENANT_LIMITS, TenantLimits, UNLIMITED, Unit};
+    let text = std::fs::read_to_string(crate::support::root().join("docs/policy.md")).unwrap();
+    let unit = |unit: Unit| match unit {
+        Unit::Size => "size",
+        Unit::Duration => "duration",
+        Unit::Count => "count",
+    };
+    let (own, shared) = text.split_once("## What a tenant's invocations share").unwrap();
+    for row in LIMITS {
+        let default =
+            Limits::default().get(row.kind).map_or("off".to_owned(), |amount| format!("`{}`", row.show(amount)));
+        let begin = format!("| `{}` | {} | {default} |", row.name, unit(row.unit));
+        assert!(own.contains(&begin), "docs/policy.md has no row that begins `{begin}`");
+        assert!(own.contains(&format!("| `{}` | ", row.name)), "`{}` has no reason", row.name);
+    }
+    for row in TENANT_LIMITS {
+        let default = match TenantLimits::default().get(row.name).unwrap() {
+            UNLIMITED => "unlimited".to_owned(),
+            amount => LIMITS.iter().find(|limit| limit.unit == row.unit).unwrap().show(amount),
+        };
+        let begin = format!("| `{}` | {} | `{default}` |", row.name, unit(row.unit));
+        assert!(shared.contains(&begin), "docs/policy.md has no row that begins `{begin}`");
+    }
+}

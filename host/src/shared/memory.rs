@@ -144,6 +144,9 @@ impl State {
     }
 
     fn take(&mut self, tenant: u64, bytes: u64) {
+        if bytes == 0 {
+            return;
+        }
         self.used = self.used.saturating_add(bytes);
         let used = self.tenants.entry(tenant).or_default();
         *used = used.saturating_add(bytes);
@@ -297,5 +300,85 @@ mod tests {
         drop(granted);
         drop(small);
         assert_eq!(memory.in_use(), (10, 0));
+    }
+
+    /// What a schedule does next; numbers are taken modulo what there is.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Take { tenant: u64, bytes: u64 },
+        Wait { tenant: u64, bytes: u64 },
+        Poll(usize),
+        GiveBack(usize),
+        GoAway(usize),
+    }
+
+    fn step() -> impl proptest::strategy::Strategy<Value = Step> {
+        use proptest::prelude::*;
+        prop_oneof![
+            (0..4_u64, 0..120_u64).prop_map(|(tenant, bytes)| Step::Take { tenant, bytes }),
+            (0..4_u64, 0..120_u64).prop_map(|(tenant, bytes)| Step::Wait { tenant, bytes }),
+            any::<usize>().prop_map(Step::Poll),
+            any::<usize>().prop_map(Step::GiveBack),
+            any::<usize>().prop_map(Step::GoAway),
+        ]
+    }
+
+    proptest::proptest! {
+        /// Random trees and schedules: no budget is ever exceeded, what is counted is what is held, nobody who could
+        /// be served is left waiting, and in the end nothing is left.
+        #[test]
+        fn budgets_hold_at_every_step_and_return_to_zero(
+            max in 1..300_u64,
+            tenant_max in proptest::collection::vec(1..200_u64, 4),
+            steps in proptest::collection::vec(step(), 0..200),
+        ) {
+            let memory = memory(max);
+            let of = |tenant: u64| tenant_max[tenant as usize];
+            let mut held: Vec<(u64, u64)> = Vec::new();
+            let mut waiting: Vec<Waiting> = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Take { tenant, bytes } => {
+                        if memory.try_take(tenant, of(tenant), bytes).is_ok() {
+                            held.push((tenant, bytes));
+                        }
+                    }
+                    Step::Wait { tenant, bytes } => waiting.push(memory.wait(tenant, of(tenant), bytes)),
+                    Step::Poll(n) if !waiting.is_empty() => {
+                        let n = n % waiting.len();
+                        if ready(&mut waiting[n]) {
+                            let one = waiting.remove(n);
+                            held.push((one.tenant, one.bytes));
+                        }
+                    }
+                    Step::GiveBack(n) if !held.is_empty() => {
+                        let (tenant, bytes) = held.remove(n % held.len());
+                        memory.give_back(tenant, bytes);
+                    }
+                    Step::GoAway(n) if !waiting.is_empty() => drop(waiting.remove(n % waiting.len())),
+                    _ => {}
+                }
+                let state = lock(&memory.state);
+                let granted = waiting.iter().filter(|one| state.granted.contains(&one.id)).map(|one| (one.tenant, one.bytes));
+                let counted: Vec<(u64, u64)> = held.iter().copied().chain(granted).collect();
+                proptest::prop_assert_eq!(state.used, counted.iter().map(|(_, bytes)| bytes).sum::<u64>());
+                proptest::prop_assert!(state.used <= max);
+                for tenant in 0..4 {
+                    let used: u64 = counted.iter().filter(|(of, _)| *of == tenant).map(|(_, bytes)| bytes).sum();
+                    proptest::prop_assert_eq!(state.tenant_used(tenant), used);
+                    proptest::prop_assert!(used <= of(tenant));
+                }
+                // Who came first and has room isn't waiting.
+                if let Some(first) = state.queue.values().next() {
+                    proptest::prop_assert!(state.room(max, first.tenant, first.tenant_max, first.bytes).is_some());
+                }
+            }
+            drop(waiting);
+            for (tenant, bytes) in held {
+                memory.give_back(tenant, bytes);
+            }
+            proptest::prop_assert_eq!(memory.in_use(), (0, 0));
+            proptest::prop_assert!(lock(&memory.state).tenants.is_empty());
+        }
     }
 }
