@@ -329,9 +329,10 @@ fn every_limit_but_the_stack_can_be_switched_off() {
         ("--hostcall", "fuel", "1000"),
     ];
     for (flag, probe, argument) in off {
-        let ran = run_probe(probe).flag(flag, "unlimited").args(&[argument]);
+        let ran = run_probe(probe).flag(flag, "unlimited").flag("--timers", "unlimited").args(&[argument]);
         ran.ended("returned", 0);
         assert!(ran.at("/limits").get(flag.trim_start_matches('-')).is_none(), "{flag}");
+        assert!(ran.at("/limits").get("timers").is_none());
     }
     let grow = |elements: u32| {
         let call = format!("grow-or-trap({elements})");

@@ -338,10 +338,8 @@ mod tests {
             let mut waiting: Vec<Waiting> = Vec::new();
             for step in steps {
                 match step {
-                    Step::Take { tenant, bytes } => {
-                        if memory.try_take(tenant, of(tenant), bytes).is_ok() {
-                            held.push((tenant, bytes));
-                        }
+                    Step::Take { tenant, bytes } if memory.try_take(tenant, of(tenant), bytes).is_ok() => {
+                        held.push((tenant, bytes));
                     }
                     Step::Wait { tenant, bytes } => waiting.push(memory.wait(tenant, of(tenant), bytes)),
                     Step::Poll(n) if !waiting.is_empty() => {
