@@ -181,18 +181,19 @@ async fn neighbour() -> anyhow::Result<()> {
     let quiet = tenant("quiet", |_| ())?;
     let work = format!("work({})", calibrate(&host, &component, &quiet).await?);
     let (mut alone, mut beside, mut ratios, mut over) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (mut late_alone, mut late_beside) = (Vec::new(), Vec::new());
+    let (mut late_alone, mut late_beside, mut turns) = (Vec::new(), Vec::new(), Vec::new());
     for pair in 0..PAIRS {
         let (mut a, mut b) = (0.0, 0.0);
         for spins in [pair % 2 == 1, pair % 2 == 0] {
             let spinners = if spins { Some(Spinners::start(&host, &component, 8).await?) } else { None };
             let look = Arc::new(AtomicBool::new(true));
             let timers = tokio::spawn(lateness(Arc::clone(&look)));
-            let mut took = Vec::new();
+            let (mut took, mut waited) = (Vec::new(), Vec::new());
             for _ in 0..CALLS {
                 let began = Instant::now();
                 let ended = call(&host, &component, &quiet, &work).await?;
                 took.push(millis(began.elapsed()));
+                waited.push(ended.receipt.timings.turn_wait_ns as f64 / 1e6);
                 anyhow::ensure!(ended.receipt.stop.reason == "returned", "{:?}", ended.receipt.stop);
             }
             look.store(false, Relaxed);
@@ -202,6 +203,7 @@ async fn neighbour() -> anyhow::Result<()> {
                 b = p99;
                 beside.push((p99, percentile(&mut took, 0.5)));
                 late_beside.extend(late);
+                turns.push(percentile(&mut waited, 0.99));
             } else {
                 a = p99;
                 alone.push((p99, percentile(&mut took, 0.5)));
@@ -217,6 +219,7 @@ async fn neighbour() -> anyhow::Result<()> {
         let p50 = Spread::of(rows.iter().map(|row| row.1).collect());
         println!("  {what}: p50 {p50}, p99 {p99}");
     }
+    println!("  of that, by the receipt, waiting for a turn: p99 {}", Spread::of(turns));
     println!("  p99 beside / p99 alone: {}", Spread::of(ratios));
     println!("  p99 beside - 1.3 x p99 alone: {}, may be one slice of 10", Spread::of(over));
     for (what, mut late) in [("alone", late_alone), ("beside", late_beside)] {
@@ -324,8 +327,8 @@ async fn stop() -> anyhow::Result<()> {
 
 /// What a call costs with every limit on, with none, and without a host.
 async fn cost() -> anyhow::Result<()> {
-    const ROUNDS: usize = 8;
-    const CALLS: usize = 1000;
+    const ROUNDS: usize = 40;
+    const CALLS: usize = 250;
     let host = new_host()?;
     let component = load(&host, GUEST).await?;
     let limited = {
@@ -368,7 +371,7 @@ async fn cost() -> anyhow::Result<()> {
         }
     }
     let [limited_rows, free_rows, plain_rows] = rows;
-    println!("cost: a fresh instance for each call, {ROUNDS} rounds of {CALLS} calls: median (least to most), in us");
+    println!("cost: a fresh instance for each call, {ROUNDS} rounds of {CALLS} calls: median (quartiles), in us");
     for (what, row) in
         [("every limit on", &limited_rows), ("every limit off", &free_rows), ("the engine alone", &plain_rows)]
     {
@@ -389,23 +392,23 @@ async fn parts(host: &Host, component: &Component, tenant: &Tenant, plain: &Arc<
     };
     println!("  parts, in us:");
     let read = || drop(Invocation::function(component, tenant, "one()"));
-    println!("    reading the call: {}", Cost::show(&[measure(CALLS, || ready(&read)).await?]));
+    part("reading the call", || ready(&read)).await?;
     let digest = || drop(tenant.policy().digest());
-    println!("    the policy's digest: {}", Cost::show(&[measure(CALLS, || ready(&digest)).await?]));
+    part("the policy's digest", || ready(&digest)).await?;
     let copy = || drop((tenant.policy().clone(), tenant.policy().limits_by_name()));
-    println!("    a copy of policy and limits: {}", Cost::show(&[measure(CALLS, || ready(&copy)).await?]));
+    part("a copy of policy and limits", || ready(&copy)).await?;
     let wasi = || drop(wasmtime_wasi::WasiCtx::builder().arg("x").build());
-    println!("    a context for WASI: {}", Cost::show(&[measure(CALLS, || ready(&wasi)).await?]));
+    part("a context for WASI", || ready(&wasi)).await?;
     let hop = || {
         let task = other.spawn(async {});
         async { Ok(task.await?) }
     };
-    println!("    a task on another runtime: {}", Cost::show(&[measure(CALLS, hop).await?]));
+    part("a task on another runtime", hop).await?;
     let there = || {
         let task = other.spawn(plain.clone().call());
         async { task.await? }
     };
-    println!("    the engine alone on another runtime: {}", Cost::show(&[measure(CALLS, there).await?]));
+    part("the engine alone on another runtime", there).await?;
     let (mut instantiate, mut run, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..CALLS {
         let receipt = call(host, component, tenant, "one()").await?.receipt;
@@ -416,6 +419,15 @@ async fn parts(host: &Host, component: &Component, tenant: &Tenant, plain: &Arc<
     let [instantiate, run, cpu] = [instantiate, run, cpu].map(|mut row| percentile(&mut row, 0.5));
     println!("    by the receipt: instantiate {instantiate:.1}, run {run:.1}, processor {cpu:.1}");
     other.shutdown_background();
+    Ok(())
+}
+
+async fn part<F: Future<Output = anyhow::Result<()>>>(what: &str, mut call: impl FnMut() -> F) -> anyhow::Result<()> {
+    let mut rows = Vec::new();
+    for _ in 0..20 {
+        rows.push(measure(100, &mut call).await?);
+    }
+    println!("    {what}: {}", Cost::show(&rows));
     Ok(())
 }
 
@@ -463,14 +475,14 @@ struct Cost {
 
 impl Cost {
     fn show(rows: &[Self]) -> String {
-        let wall = Spread::of(rows.iter().map(|row| row.wall).collect());
-        format!("wall {wall}, processor {}", Spread::of(rows.iter().map(|row| row.cpu).collect()))
+        let wall = Spread::quartiles(rows.iter().map(|row| row.wall).collect());
+        format!("wall {wall}, processor {}", Spread::quartiles(rows.iter().map(|row| row.cpu).collect()))
     }
 
+    /// Of what was measured in the same round.
     fn ratio(ours: &[Self], theirs: &[Self]) -> String {
-        let both = || ours.iter().zip(theirs);
-        let wall = Spread::of(both().map(|(a, b)| a.wall / b.wall).collect());
-        format!("wall {wall}, processor {}", Spread::of(both().map(|(a, b)| a.cpu / b.cpu).collect()))
+        let of = |(a, b): (&Self, &Self)| Self { wall: a.wall / b.wall, cpu: a.cpu / b.cpu };
+        Self::show(&ours.iter().zip(theirs).map(of).collect::<Vec<_>>())
     }
 }
 
@@ -503,7 +515,7 @@ fn percentile(values: &mut [f64], part: f64) -> f64 {
     values.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
 }
 
-/// A median with the least and the most.
+/// A median with the least and the most, or with the quartiles.
 struct Spread {
     median: f64,
     least: f64,
@@ -514,6 +526,12 @@ impl Spread {
     fn of(mut values: Vec<f64>) -> Self {
         let median = percentile(&mut values, 0.5);
         Self { median, least: percentile(&mut values, 0.0), most: percentile(&mut values, 1.0) }
+    }
+
+    /// For many short rounds, of which something else on the machine spoils a few.
+    fn quartiles(mut values: Vec<f64>) -> Self {
+        let median = percentile(&mut values, 0.5);
+        Self { median, least: percentile(&mut values, 0.25), most: percentile(&mut values, 0.75) }
     }
 }
 
