@@ -7,6 +7,8 @@
 //!
 //! The method is in `docs/benchmarks.md`: both sides in one run, interleaved A B B A, medians with their spread. A
 //! machine that is busy with other things shows in the spread, and in how much processor time the guests got together.
+//!
+//! Long because the four share their guests, hosts and figures, and an example is one file.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -422,6 +424,7 @@ async fn parts(host: &Host, component: &Component, tenant: &Tenant, plain: &Arc<
     Ok(())
 }
 
+/// Measures and prints one part.
 async fn part<F: Future<Output = anyhow::Result<()>>>(what: &str, mut call: impl FnMut() -> F) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for _ in 0..20 {
@@ -486,6 +489,7 @@ impl Cost {
     }
 }
 
+/// Makes some calls one after the other.
 async fn measure<F: Future<Output = anyhow::Result<()>>>(
     calls: usize,
     mut call: impl FnMut() -> F,
