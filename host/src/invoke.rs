@@ -150,7 +150,7 @@ impl<E: Send + 'static> Invocation<E> {
         if let Call::Job(input) = &self.call {
             quota.input_bytes.store(input.body.len() as u64, Relaxed);
         }
-        let record = Record::new(self.tenant.id().as_str(), policy).of(&self.component);
+        let record = Record::of_tenant(&self.tenant).of(&self.component);
         let receipt = record.receipt(Some(&stop), &Report::default(), &quota);
         Ended { outcome: Outcome::Stopped(stop), receipt, lost_output: None }
     }
@@ -215,7 +215,7 @@ impl<R> Ended<R> {
     /// The record of something that never came to run: a file that couldn't be read, a component that was refused, a
     /// policy that grants what isn't there. The component is part of it where it was loaded.
     pub fn refused<E>(tenant: &str, policy: &Policy, component: Option<&Component<E>>, stop: Stop) -> Self {
-        let record = Record::new(tenant, policy);
+        let record = Record::new(tenant, policy, policy.digest());
         let record = match component {
             Some(component) => record.of(component),
             None => record,
@@ -294,7 +294,7 @@ impl<E: Send + 'static> Host<E> {
         let clock = Arc::new(Clock::since(since, latest, &invocation.tenant.policy().limits, Some(&share)));
         let Invocation { component, tenant, stdin, stdout, stderr, extension, mut cancel, .. } = invocation;
         let policy = tenant.policy();
-        let record = Record::new(tenant.id().as_str(), policy).of(&component);
+        let record = Record::of_tenant(&tenant).of(&component);
         let watch = Watch { clock: Arc::clone(&clock) };
         let began = Instant::now();
         let never = |stop: Stop| {

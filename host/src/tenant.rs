@@ -20,6 +20,8 @@ use crate::policy::Policy;
 pub struct Tenant {
     id: TenantId,
     policy: Arc<Policy>,
+    /// Of the policy. Every receipt says it, and it takes longer to work out than a small guest to run.
+    digest: Arc<str>,
 }
 
 /// A tenant's name: 1 to 64 of `a-z`, `A-Z`, `0-9`, `-`, `_` and `.`, so that it is safe in a log line, a metric
@@ -38,7 +40,8 @@ impl Tenant {
     /// # Errors
     /// The name is empty, longer than 64 bytes, or has a character that isn't allowed.
     pub fn new(id: &str, policy: Policy) -> Result<Self, InvalidTenantId> {
-        Ok(Self { id: TenantId::new(id)?, policy: Arc::new(policy) })
+        let (id, digest) = (TenantId::new(id)?, Arc::from(policy.digest()));
+        Ok(Self { id, policy: Arc::new(policy), digest })
     }
 
     /// Its name.
@@ -49,6 +52,11 @@ impl Tenant {
     /// The policy that its invocations run under.
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// The digest of that policy.
+    pub(crate) fn policy_digest(&self) -> &str {
+        &self.digest
     }
 }
 
@@ -80,6 +88,14 @@ impl fmt::Display for TenantId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_digest_that_receipts_say_is_that_of_the_policy() {
+        let policy = Policy::parse("limits.memory = '1MiB'").unwrap();
+        let tenant = Tenant::new("t", policy.clone()).unwrap();
+        assert_eq!(tenant.policy_digest(), policy.digest());
+        assert_ne!(tenant.policy_digest(), Policy::default().digest());
+    }
 
     #[test]
     fn a_name_that_could_break_a_log_line_or_a_path_is_refused() {

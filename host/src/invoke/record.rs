@@ -11,20 +11,22 @@ use crate::outcome::Stop;
 use crate::policy::Policy;
 use crate::quota::Quota;
 use crate::receipt::{self, ComponentRecord, HostRecord, Receipt, StopRecord, Timings, Usage};
+use crate::tenant::Tenant;
 
 /// What is known of an invocation before it runs.
-pub(super) struct Record {
+pub(super) struct Record<'a> {
     id: String,
     started_unix_ms: u64,
     tenant: String,
     component: Option<ComponentRecord>,
     call: Option<String>,
-    policy: Policy,
+    policy: &'a Policy,
+    policy_digest: String,
     loaded: LoadTimings,
 }
 
-impl Record {
-    pub(super) fn new(tenant: &str, policy: &Policy) -> Self {
+impl<'a> Record<'a> {
+    pub(super) fn new(tenant: &str, policy: &'a Policy, policy_digest: String) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             id: format!("{:032x}", rand::rng().random::<u128>()),
@@ -32,9 +34,15 @@ impl Record {
             tenant: tenant.to_owned(),
             component: None,
             call: None,
-            policy: policy.clone(),
+            policy,
+            policy_digest,
             loaded: LoadTimings::default(),
         }
+    }
+
+    /// The record of an invocation for a tenant, whose policy's digest is known already.
+    pub(super) fn of_tenant(tenant: &'a Tenant) -> Self {
+        Self::new(tenant.id().as_str(), tenant.policy(), tenant.policy_digest().to_owned())
     }
 
     pub(super) fn of<E>(mut self, component: &Component<E>) -> Self {
@@ -64,7 +72,7 @@ impl Record {
             host: HostRecord { version: env!("CARGO_PKG_VERSION").to_owned(), engine: ENGINE.to_owned() },
             component: self.component.clone(),
             call: self.call.clone(),
-            policy_digest: self.policy.digest(),
+            policy_digest: self.policy_digest.clone(),
             limits: self.policy.limits_by_name().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             usage: Usage {
                 wall_ns: report.wall_ns,
