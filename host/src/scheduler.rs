@@ -2,14 +2,15 @@
 //! that stops it.
 //!
 //! Every poll of an invocation is a turn on one of the host's slots. At each epoch tick its time is counted for its
-//! tenant, and it gives the slot back where somebody else comes first. Three nets hold a guest that doesn't stop: at every epoch tick its time is looked at;
+//! tenant, and it gives the slot back where somebody else comes first. Who comes and is before those that compute lets the
+//! epoch tick at once. Three nets hold a guest that doesn't stop: at every epoch tick its time is looked at;
 //! the caller's side has a timer of its own, on a runtime that no guest runs on; and a guest whose host call doesn't
 //! give its thread back is given up after [`GRACE`].
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ use tokio::time::Sleep;
 
 use crate::outcome::Stop;
 use crate::policy::{LimitKind, Limits};
-use crate::shared::{Share, Ticket, Turn};
+use crate::shared::{Share, Ticket, Turn, lock};
 
 /// How often the epoch moves on: the longest that a guest computes without being looked at.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
@@ -192,6 +193,7 @@ impl Clock {
         // A second reason is dropped on purpose.
         let _ = self.stop.set(stop);
         self.stopped.notify_one();
+        tick_now();
     }
 
     /// Whether somebody asked for a stop.
@@ -243,6 +245,9 @@ impl<F> Metered<F> {
         }
         if lane.ticket.begin(cx.waker()).is_pending() {
             self.waiting.get_or_insert_with(Instant::now);
+            if lane.ticket.comes_before_a_holder() {
+                tick_now();
+            }
             return Poll::Pending;
         }
         if let Some(since) = self.waiting.take() {
@@ -290,6 +295,11 @@ fn nanos(duration: Duration) -> u64 {
 /// an asynchronous runtime could be starved by the very guest that it should interrupt.
 pub(crate) fn tick(engine: &wasmtime::Engine) -> std::io::Result<()> {
     let engine = engine.weak();
+    {
+        let mut engines = lock(&ENGINES);
+        engines.retain(|engine| engine.upgrade().is_some());
+        engines.push(engine.clone());
+    }
     let thread = std::thread::Builder::new().name("epoch".to_owned());
     thread.spawn(move || {
         while let Some(engine) = engine.upgrade() {
@@ -299,6 +309,29 @@ pub(crate) fn tick(engine: &wasmtime::Engine) -> std::io::Result<()> {
         }
     })?;
     Ok(())
+}
+
+/// The engines of this process whose epochs tick.
+static ENGINES: Mutex<Vec<wasmtime::EngineWeak>> = Mutex::new(Vec::new());
+
+/// When the last tick out of turn was, in microseconds.
+static TICKED_US: AtomicU64 = AtomicU64::new(0);
+
+/// The shortest time between two ticks out of turn, so that nobody can slow the others down by coming often.
+const MIN_TICK_US: u64 = 500;
+
+/// Lets every guest that computes be looked at now: somebody was stopped, or waits who comes before it.
+fn tick_now() {
+    let now = clock_gettime(ClockId::Monotonic);
+    let (seconds, nanos) = (u64::try_from(now.tv_sec).unwrap_or(0), u64::try_from(now.tv_nsec).unwrap_or(0));
+    let now_us = seconds.saturating_mul(1_000_000).saturating_add(nanos / 1000);
+    let last = TICKED_US.load(Relaxed);
+    let due = now_us.saturating_sub(last) >= MIN_TICK_US;
+    if due && TICKED_US.compare_exchange(last, now_us, Relaxed, Relaxed).is_ok() {
+        for engine in lock(&ENGINES).iter().filter_map(wasmtime::EngineWeak::upgrade) {
+            engine.increment_epoch();
+        }
+    }
 }
 
 /// Processor time of this thread in nanoseconds.

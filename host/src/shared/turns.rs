@@ -6,7 +6,7 @@
 //! they asked. Time that a tenant didn't use is saved up for [`MAX_BEHIND`] and no longer. A slot is never left free while
 //! somebody waits, so one tenant alone has the whole machine.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
@@ -45,8 +45,8 @@ struct State {
     tenants: HashMap<u64, Tenant>,
     /// Tenants with somebody who waits, the next one first.
     order: BTreeSet<(u128, u64)>,
-    /// Guests that hold a slot.
-    holding: BTreeSet<u64>,
+    /// Guests that hold a slot, with their tenants.
+    holding: BTreeMap<u64, u64>,
 }
 
 #[derive(Debug, Default)]
@@ -75,7 +75,7 @@ impl Turns {
             next: 0,
             tenants: HashMap::new(),
             order: BTreeSet::new(),
-            holding: BTreeSet::new(),
+            holding: BTreeMap::new(),
         };
         Self { state: Mutex::new(state) }
     }
@@ -105,19 +105,27 @@ impl Ticket {
     /// Takes a slot, or asks to be woken when there is one.
     pub(crate) fn begin(&self, waker: &Waker) -> Poll<()> {
         let mut state = lock(&self.turns.state);
-        if state.holding.contains(&self.id) {
+        if state.holding.contains_key(&self.id) {
             return Poll::Ready(());
         }
         if state.free > 0 && state.order.is_empty() {
             state.start(self.tenant);
             state.free -= 1;
-            state.holding.insert(self.id);
+            state.holding.insert(self.id, self.tenant);
             return Poll::Ready(());
         }
         state.enqueue(self.tenant, self.id, waker);
         // A slot can be free here when the one that it was given to has gone away.
         state.serve();
-        if state.holding.contains(&self.id) { Poll::Ready(()) } else { Poll::Pending }
+        if state.holding.contains_key(&self.id) { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Whether a guest that waits comes before one that holds a slot, so that it is worth a tick of its own.
+    pub(crate) fn comes_before_a_holder(&self) -> bool {
+        let state = lock(&self.turns.state);
+        let used = |tenant: &u64| state.tenants.get(tenant).map(|tenant| tenant.used);
+        let mine = used(&self.tenant);
+        state.holding.values().any(|holder| used(holder) > mine)
     }
 
     /// Counts what was used since the last time, and says whether the guest may go on. Called while it holds a slot.
@@ -186,7 +194,7 @@ impl State {
     }
 
     fn release(&mut self, id: u64) {
-        if self.holding.remove(&id) {
+        if self.holding.remove(&id).is_some() {
             self.free = self.free.saturating_add(1);
             self.serve();
         }
@@ -216,7 +224,7 @@ impl State {
             }
             self.now = self.now.max(used);
             self.free -= 1;
-            self.holding.insert(id);
+            self.holding.insert(id, tenant);
             waker.wake();
         }
     }
@@ -287,6 +295,7 @@ mod tests {
             assert_eq!(old.tick(10_000_000), Turn::Mine);
         }
         assert!(new.begin(Waker::noop()).is_pending());
+        assert!(new.comes_before_a_holder() && !old.comes_before_a_holder());
         assert_eq!(old.tick(10_000_000), Turn::Theirs);
         old.end(0);
         assert!(new.begin(Waker::noop()).is_ready());
