@@ -39,7 +39,7 @@ pub(crate) enum Turn {
 #[derive(Debug)]
 struct State {
     free: usize,
-    /// The furthest that anybody had used when it was given a turn: where a new tenant starts.
+    /// The furthest that anybody had used when it was given a turn.
     now: u128,
     next: u64,
     tenants: HashMap<u64, Tenant>,
@@ -86,9 +86,10 @@ impl Turns {
         state.next = state.next.saturating_add(1);
         let (id, now) = (state.next, state.now);
         if state.tenants.len() > MAX_REMEMBERED {
-            state.tenants.retain(|_, tenant| tenant.guests > 0 || tenant.used > now);
+            state.tenants.retain(|_, tenant| tenant.guests > 0 || tenant.counts(now));
         }
-        let mine = state.tenants.entry(tenant).or_insert_with(|| Tenant { used: now, ..Tenant::default() });
+        let used = now.saturating_sub(MAX_BEHIND);
+        let mine = state.tenants.entry(tenant).or_insert_with(|| Tenant { used, ..Tenant::default() });
         mine.guests = mine.guests.saturating_add(1);
         Ticket { turns: Arc::clone(self), tenant, weight: weight.max(1), id }
     }
@@ -159,6 +160,13 @@ impl Drop for Ticket {
     }
 }
 
+impl Tenant {
+    /// Whether what it used makes a difference to where it would start.
+    fn counts(&self, now: u128) -> bool {
+        self.used > now.saturating_sub(MAX_BEHIND)
+    }
+}
+
 impl State {
     /// Brings a tenant up to where its saved time begins, and the others' start up to it.
     fn start(&mut self, tenant: u64) {
@@ -208,7 +216,7 @@ impl State {
             self.order.remove(&(mine.used, tenant));
         }
         // Somebody who comes back soon doesn't start anew, or leaving and coming would be a way to the front.
-        if mine.guests == 0 && mine.used <= self.now {
+        if mine.guests == 0 && !mine.counts(self.now) {
             self.tenants.remove(&tenant);
         }
     }
@@ -305,6 +313,42 @@ mod tests {
             before_old += 1;
         }
         assert!(before_old <= 10, "it was idle for ten seconds and gets {before_old} ticks for that");
+    }
+
+    /// Each job of the second tenant is a guest of its own, which comes when the one before has gone.
+    #[test]
+    fn short_jobs_come_first_and_coming_anew_is_no_way_to_more_than_a_share() {
+        let turns = Arc::new(Turns::new(1));
+        let spinner = turns.ticket(1, 1);
+        assert!(spinner.begin(Waker::noop()).is_ready());
+        spinner.tick(100_000_000);
+        let (mut spun, mut worked) = (0_u64, 0_u64);
+        let mut work = |turns: &Arc<Turns>, ms: u64, pause: u64| {
+            let job = turns.ticket(2, 1);
+            assert!(job.begin(Waker::noop()).is_pending());
+            let first = job.comes_before_a_holder();
+            let each = u64::from(!first);
+            let mut ticks = each;
+            while spinner.tick(each * 1_000_000) == Turn::Mine {
+                ticks += each;
+            }
+            spinner.end(0);
+            assert!(job.begin(Waker::noop()).is_ready() && spinner.begin(Waker::noop()).is_pending());
+            job.end(ms * 1_000_000);
+            drop(job);
+            assert!(spinner.begin(Waker::noop()).is_ready());
+            spinner.tick(pause * 1_000_000);
+            (spun, worked) = (spun + ticks + pause, worked + ms);
+            (first, spun as f64 / worked as f64)
+        };
+        for _ in 0..100 {
+            assert!(work(&turns, 1, 5).0, "a tenant that wants less than its share waits for a tick");
+        }
+        let mut ratio = 0.0;
+        for _ in 0..20_000 {
+            ratio = work(&turns, 1, 0).1;
+        }
+        assert!(ratio > 0.9, "the spinner had {ratio} of what the jobs had");
     }
 
     #[test]
