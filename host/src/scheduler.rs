@@ -9,7 +9,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -43,6 +43,8 @@ pub(crate) struct Clock {
     /// Time spent waiting for memory that others held.
     memory_wait_ns: AtomicU64,
     lane: Option<Lane>,
+    /// Whether there is a guest that could have to be stopped.
+    running: AtomicBool,
     stop: OnceLock<Stop>,
     stopped: Notify,
 }
@@ -102,6 +104,7 @@ impl Clock {
             turn_wait_ns: AtomicU64::new(0),
             memory_wait_ns: AtomicU64::new(0),
             lane: share.map(Lane::new),
+            running: AtomicBool::new(false),
             stop: OnceLock::new(),
             stopped: Notify::new(),
         }
@@ -193,7 +196,9 @@ impl Clock {
         // A second reason is dropped on purpose.
         let _ = self.stop.set(stop);
         self.stopped.notify_one();
-        tick_now();
+        if self.running.load(Relaxed) {
+            tick_now();
+        }
     }
 
     /// Whether somebody asked for a stop.
@@ -225,6 +230,7 @@ pub(crate) struct Metered<F> {
 
 impl<F: Future> Metered<F> {
     pub(crate) fn new(clock: Arc<Clock>, future: F) -> Self {
+        clock.running.store(true, Relaxed);
         Self { clock, future: Box::pin(future), waiting: None, pause: None }
     }
 }
@@ -280,6 +286,7 @@ impl<F: Future> Future for Metered<F> {
 impl<F> Drop for Metered<F> {
     /// A poll that panicked has not given its slot back, and one that waits gives up its time of waiting.
     fn drop(&mut self) {
+        self.clock.running.store(false, Relaxed);
         self.clock.give_up();
         if let Some(since) = self.waiting.take() {
             self.clock.turn_wait_ns.fetch_add(nanos(since.elapsed()), Relaxed);
