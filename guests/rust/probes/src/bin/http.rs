@@ -265,7 +265,8 @@ fn dump() {
     let mut out = io::stdout().lock();
     for at in (1024..size).step_by(4096) {
         // Every address below the memory's size can be read.
-        let chunk: Vec<u8> = (at..(at + 4096).min(size)).map(|at| unsafe { (at as *const u8).read_volatile() }).collect();
+        let chunk: Vec<u8> =
+            (at..(at + 4096).min(size)).map(|at| unsafe { (at as *const u8).read_volatile() }).collect();
         if out.write_all(&chunk).is_err() {
             fail(1, "the dump could not be written");
         }
