@@ -7,8 +7,10 @@
 //     wasi:sockets@0.2.12
 //     wasi:random@0.2.12
 //     wasi:cli@0.2.12
+//     wasi:keyvalue@0.2.0-draft
 //     wasi:config@0.2.0-rc.1
 //     wasi:logging
+//     wasi:http@0.2.12
 //     sandbox:host@0.1.0
 
 package main

@@ -63,7 +63,7 @@ namespace sandbox {
 
       /// Send one message. `context` groups messages of one kind; both texts are shown with control characters escaped.
       void Log(Level level, std::string_view context, std::string_view message);
-      // export_interface Interface(Id { idx: 32 })
+      // export_interface Interface(Id { idx: 39 })
     }
   }
 }
