@@ -114,6 +114,7 @@ mod tests {
             ("host/src/outcome.rs", "use tokio::net;\n"),
             ("host/src/policy/limits.rs", "struct Limits {}"),
             ("host/src/policy/grants.rs", "struct Grants {}"),
+            ("host/src/policy/tenant_limits.rs", "struct TenantLimits {}"),
         ]);
         let found: Vec<_> = findings(&made.tree).iter().map(|one| format!("{} {}", one.place(), one.rule)).collect();
         assert_eq!(
@@ -123,6 +124,7 @@ mod tests {
                 "host/src/outcome.rs:1 dependencies",
                 "host/src/policy/grants.rs:1 dependencies",
                 "host/src/policy/limits.rs:1 dependencies",
+                "host/src/policy/tenant_limits.rs:1 dependencies",
                 "wit/a.wit:2 wit-docs",
                 "wit/a.wit:2 wit-docs",
             ]
