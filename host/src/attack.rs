@@ -3,8 +3,9 @@
 //! An operator who changes a policy wants to see what still holds. Each attack goes after one resource and knows its
 //! goal, which is just past the policy's own limit; an attack that gets there and returns was not held. Where the
 //! limit is switched off the goal is what the default limit would have refused, so that no policy lets the self-test
-//! itself take the machine down. Running the attacks is the command line's part. Attacks on the compiler and on a
-//! server are deliberately absent: there is no limit on compiling, and no server.
+//! itself take the machine down. Running the attacks is the command line's part, and so is the peer: a small server that
+//! attacks on HTTP ask, and that knows what reached it. Attacks on the compiler and on a server of ours are deliberately
+//! absent: there is no limit on compiling, and no server.
 
 mod catalogue;
 mod goal;
@@ -36,6 +37,8 @@ pub struct Attack {
     pub call: Call,
     /// What its standard input is.
     pub stdin: Feed,
+    /// What is granted to it beside what the policy grants, as a part of a policy file, with a place for the peer.
+    pub grants: &'static str,
 }
 
 /// What an attack goes after.
@@ -51,6 +54,8 @@ pub enum Target {
     ReadOnly,
     /// The host's log, as its own voice.
     Log,
+    /// A message to a server, beyond what a guest may write into it.
+    Message,
     /// A way around the compiler.
     Refused(Refusal),
 }
@@ -89,7 +94,7 @@ pub enum Feed {
 impl Attack {
     /// Whether it waits and computes nothing, so that it can run beside any other.
     pub fn waits(&self) -> bool {
-        self.target == Target::Limit(LimitKind::Wall)
+        matches!(self.target, Target::Limit(LimitKind::Wall | LimitKind::HttpTimeout))
     }
 }
 
@@ -102,6 +107,7 @@ impl Target {
             Self::Secret => "secret",
             Self::ReadOnly => "read-only",
             Self::Log => "log",
+            Self::Message => "message",
             Self::Refused(why) => StopReason::Refused(why).code(),
         }
     }

@@ -7,6 +7,7 @@ mod inspect;
 mod interrupt;
 mod new;
 mod report;
+mod resolve;
 mod run;
 
 use clap::{Parser, Subcommand};

@@ -26,6 +26,11 @@ const SMALL: &[(&str, &str)] = &[
     ("timers", "20"),
     ("random", "64KiB"),
     ("component-size", "1MiB"),
+    ("http-requests", "30"),
+    ("http-concurrency", "4"),
+    ("http-body", "256KiB"),
+    ("http-headers", "64KiB"),
+    ("http-timeout", "400ms"),
 ];
 
 /// A policy with small limits, of which one is switched off.

@@ -13,6 +13,9 @@ const COUNTED: u64 = 1 << 30;
 /// The most core instances that one attack is made of; the text of each is a line.
 const IN_TEXT: u64 = 100_000;
 
+/// The most that an attack on HTTP wants; it has to fit the digits in its path.
+const IN_DIGITS: u64 = 1 << 36;
+
 /// A row, with its text.
 macro_rules! attack {
     ($name:literal, $tries:literal, $target:expr, $goal:expr, $call:ident) => {
@@ -27,9 +30,28 @@ macro_rules! attack {
             source: Source::Text(include_str!(concat!($name, ".wat"))),
             call: Call::$call,
             stdin: Feed::$feed,
+            grants: "",
         }
     };
 }
+
+/// A row that needs a grant of its own.
+macro_rules! granted {
+    ($name:literal, $tries:literal, $target:expr, $goal:expr, $grants:expr) => {
+        Attack { grants: $grants, ..attack!($name, $tries, $target, $goal, Function) }
+    };
+}
+
+/// All requests to the peer.
+const PEER: &str = "http = [{ allow = 'http://{peer}' }]";
+
+/// The same under names, which lead to the peer where the host asks no further.
+const NAMES: &str = "http = [{ allow = 'http://{peer}' }, { allow = 'http://*.attack.example:{peer-port}' }]";
+
+/// All requests to the peer, and a secret for some of them.
+const SECRET: &str = "http = [{ allow = 'http://{peer}' }]
+secret = [{ name = 'host-attack', env = 'HOST_ATTACK_CANARY', header = 'authorization', allow-plaintext = true,
+  for = ['http://{peer}/secret-in-memory/granted'] }]";
 
 const fn limit(kind: L) -> Target {
     Target::Limit(kind)
@@ -113,6 +135,7 @@ pub const ATTACKS: &[Attack] = &[
         source: Source::Padded,
         call: Call::Function,
         stdin: Feed::Empty,
+        grants: "",
     },
     Attack {
         name: "native-code",
@@ -122,6 +145,7 @@ pub const ATTACKS: &[Attack] = &[
         source: Source::Native,
         call: Call::Function,
         stdin: Feed::Empty,
+        grants: "",
     },
     attack!("log-forgery", "forges a line of the host's log", Target::Log, Goal::Endless, Function),
     attack!("escape-by-parent", "reads outside its directory by `..`", Target::Secret, Goal::Endless, Itself),
@@ -132,6 +156,44 @@ pub const ATTACKS: &[Attack] = &[
     attack!("snoop-arguments", "reads the host's arguments", Target::Secret, Goal::Endless, Itself),
     attack!("net-tcp", "makes a TCP socket", Target::Denied(Capability::Net), Goal::Endless, Function),
     attack!("net-udp", "makes a UDP socket", Target::Denied(Capability::Net), Goal::Endless, Function),
+    granted!("http-flood", "makes many requests", limit(L::HttpRequests), Goal::Past(L::HttpRequests, COUNTED), PEER),
+    granted!(
+        "http-in-flight",
+        "makes many requests at once",
+        limit(L::HttpConcurrency),
+        Goal::Past(L::HttpConcurrency, COUNTED),
+        PEER
+    ),
+    granted!("http-download", "reads a huge body", limit(L::HttpBody), Goal::Past(L::HttpBody, IN_DIGITS), PEER),
+    granted!("http-upload", "sends a huge body", limit(L::HttpBody), Goal::Past(L::HttpBody, IN_DIGITS), PEER),
+    granted!(
+        "http-headers",
+        "reads many large headers",
+        limit(L::HttpHeaders),
+        Goal::Past(L::HttpHeaders, COUNTED),
+        PEER
+    ),
+    granted!("http-silence", "waits for a server that is silent", limit(L::HttpTimeout), Goal::Endless, PEER),
+    attack!("http-ungranted", "makes an HTTP request", Target::Denied(Capability::Http), Goal::Endless, Function),
+    granted!(
+        "http-private-name",
+        "asks a name that leads to this machine",
+        Target::Denied(Capability::Http),
+        Goal::Endless,
+        NAMES
+    ),
+    granted!(
+        "http-mixed-name",
+        "asks a name that leads to this machine too",
+        Target::Denied(Capability::Http),
+        Goal::Endless,
+        NAMES
+    ),
+    granted!("http-forged-headers", "sets headers that are the host's", Target::Message, Goal::Endless, PEER),
+    granted!("http-second-request", "hides a request in a body", Target::Message, Goal::Endless, PEER),
+    granted!("secret-elsewhere", "sends a secret where it may not", Target::Secret, Goal::Endless, SECRET),
+    granted!("secret-in-memory", "searches its memory for a secret", Target::Secret, Goal::Endless, SECRET),
+    attack!("key-value", "opens a bucket", Target::Denied(Capability::KeyValue), Goal::Endless, Function),
     attack!("net-names", "looks up a name", Target::Denied(Capability::Dns), Goal::Endless, Function),
 ];
 
@@ -139,12 +201,12 @@ pub const ATTACKS: &[Attack] = &[
 mod tests {
     use super::*;
     use crate::attack::Stage;
-    use crate::policy::{LIMITS, Policy};
+    use crate::policy::{LIMITS, LimitRow, Policy};
 
     #[test]
     fn every_limit_has_an_attack() {
-        // Those of HTTP need a peer, which the self-test has not.
-        for row in LIMITS.iter().filter(|row| row.stops && !row.name.starts_with("http-")) {
+        let timeout = |row: &&LimitRow| row.kind == L::HttpTimeout;
+        for row in LIMITS.iter().filter(|row| row.stops || timeout(row)) {
             assert!(ATTACKS.iter().any(|attack| attack.target == limit(row.kind)), "`{}` has none", row.name);
         }
     }
@@ -162,9 +224,10 @@ mod tests {
         let mut policy = Policy::parse("limits.fuel = 1000").unwrap();
         policy.grants.stdio = Some(crate::policy::StdioGrant::ALL);
         policy.limits.component_size = crate::policy::Bytes(5000);
-        let stage = Stage { canary: "c0ffee", folder: "/tmp" };
+        let stage = Stage { canary: "c0ffee", folder: "/tmp", peer: "127.0.0.1:8080" };
         for attack in ATTACKS {
             let goal = attack.goal(&policy).unwrap();
+            Policy::parse(&attack.granted(&stage)).unwrap();
             let bytes = attack.bytes(goal, &stage).unwrap_or_else(|error| panic!("{}: {error}", attack.name));
             match attack.source {
                 Source::Text(_) => drop(wasmparser::Validator::new().validate_all(&bytes).unwrap()),

@@ -29,6 +29,8 @@ pub struct Stage<'a> {
     pub canary: &'a str,
     /// The folder in which the directory that is granted lies, beside a file with the word in it.
     pub folder: &'a str,
+    /// The address of the server that attacks on HTTP ask.
+    pub peer: &'a str,
 }
 
 const PAGE: u64 = 1 << 16;
@@ -45,6 +47,7 @@ const SHARED: &[(&str, &str)] = &[
     ("{files}", include_str!("wasi/files.wat")),
     ("{network}", include_str!("wasi/network.wat")),
     ("{log}", include_str!("wasi/log.wat")),
+    ("{http}", include_str!("wasi/http.wat")),
     ("{job}", include_str!("wasi/job.wat")),
 ];
 
@@ -74,6 +77,11 @@ impl Attack {
             }
             Goal::Range => Ok((limits.memory.0 / PAGE / 4).clamp(1, 1024)),
         }
+    }
+
+    /// What is granted to it beside the policy, as a part of a policy file.
+    pub fn granted(&self, stage: &Stage<'_>) -> String {
+        fill(self.grants, 0, stage)
     }
 
     /// The bytes to give to the host, for a goal.
@@ -129,10 +137,18 @@ fn fill(text: &str, goal: u64, stage: &Stage<'_>) -> String {
         full = repeated + after;
     }
     let pages = goal / PAGE + 2;
+    let port = stage.peer.rsplit(':').next().unwrap_or_default();
+    let complement: String = stage.canary.bytes().map(|byte| format!("\\{:02x}", !byte)).collect();
     full.replace("{goal}", &goal.to_string())
+        .replace("{goal-12}", &format!("{goal:012}"))
         .replace("{pages}", &pages.to_string())
         .replace("{canary}", stage.canary)
+        .replace("{canary-complement}", &complement)
         .replace("{folder}", stage.folder)
+        .replace("{peer}", stage.peer)
+        .replace("{peer-port}", port)
+        .replace("{peer-port-length}", &port.len().to_string())
+        .replace("{peer-length}", &stage.peer.len().to_string())
 }
 
 #[cfg(test)]

@@ -51,6 +51,10 @@ pub struct Evidence {
     pub leaked: bool,
     /// The directory that may only be read has changed.
     pub changed: bool,
+    /// A request of its own arrived at the server that it asked.
+    pub reached: bool,
+    /// The server was sent a part of a message that a guest may not write.
+    pub smuggled: bool,
     /// The host's standard error has a line or a character that the guest made.
     pub forged: bool,
 }
@@ -112,6 +116,12 @@ fn ended(attack: &Attack, policy: &Policy, evidence: &Evidence) -> Result<String
     if evidence.forged {
         return Err("its text is in the host's messages as if it were the host's own".to_owned());
     }
+    if evidence.smuggled {
+        return Err("it wrote a part of a message that is the host's to write".to_owned());
+    }
+    if evidence.reached && attack.target == Target::Denied(Capability::Http) {
+        return Err("its request reached a server that nothing grants".to_owned());
+    }
     if evidence.killed {
         let after = about_time(evidence.cost.wall_ns);
         return Err(match attack.target {
@@ -131,7 +141,9 @@ fn ended(attack: &Attack, policy: &Policy, evidence: &Evidence) -> Result<String
     match attack.target {
         Target::Limit(kind) => of_limit(kind, &policy.limits, evidence, receipt),
         // Whatever ends it early keeps it from what it wants.
-        Target::Secret | Target::ReadOnly | Target::Denied(_) | Target::Log if limit || denied => Ok(reason.to_owned()),
+        Target::Secret | Target::ReadOnly | Target::Denied(_) | Target::Log | Target::Message if limit || denied => {
+            Ok(reason.to_owned())
+        }
         Target::Denied(_) if returned && evidence.said_yes => Err("it got what nothing grants".to_owned()),
         Target::Denied(capability) if returned => {
             let code = StopReason::Denied(capability).code();
@@ -143,11 +155,11 @@ fn ended(attack: &Attack, policy: &Policy, evidence: &Evidence) -> Result<String
             }
         }
         Target::Secret | Target::ReadOnly if returned => {
-            let denied = receipt.denials.iter().any(|denial| denial == "dir");
-            let code = StopReason::Denied(Capability::Dir).code();
-            Ok(if denied { code.to_owned() } else { "nothing granted".to_owned() })
+            let denied = receipt.denials.first().map(|name| format!("denied.{name}"));
+            Ok(denied.unwrap_or_else(|| "nothing granted".to_owned()))
         }
         Target::Log if returned => Ok("escaping".to_owned()),
+        Target::Message if returned && evidence.reached => Ok("checked headers".to_owned()),
         Target::Refused(_) if reason == attack.target.code() => Ok(reason.to_owned()),
         _ => Err(format!("it ended as `{reason}`, which is not what should hold it")),
     }
@@ -158,7 +170,11 @@ fn ended(attack: &Attack, policy: &Policy, evidence: &Evidence) -> Result<String
 fn of_limit(kind: LimitKind, limits: &Limits, evidence: &Evidence, receipt: &Observed) -> Result<String, String> {
     let reason = receipt.reason.as_str();
     let returned = reason == StopReason::Returned.code();
-    let by = if returned && evidence.said_yes { "the operating system" } else { reason };
+    let by = match (returned && evidence.said_yes, kind) {
+        (true, LimitKind::HttpTimeout) => kind.code(),
+        (true, _) => "the operating system",
+        (false, _) => reason,
+    };
     let by_limit = reason.starts_with("limit.");
     match (limits.is_unlimited(kind), returned && !evidence.said_yes) {
         (true, true) => Err(format!("{}: it took all that it wanted", off(kind))),

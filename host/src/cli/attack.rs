@@ -1,6 +1,7 @@
 //! `host attack`: the self-test, from a policy to a table of what held and what it cost.
 
 mod child;
+mod peer;
 mod stage;
 mod table;
 
@@ -16,6 +17,7 @@ use host::outcome::{Refusal, StopReason};
 use host::policy::{Policy, StdioGrant};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+use self::peer::Peer;
 use self::stage::Stage;
 use super::interrupt::Interrupt;
 use super::{USAGE, files, report};
@@ -67,6 +69,7 @@ struct Ended {
 /// What all attacks of one self-test share.
 struct Battle {
     stage: Stage,
+    peer: Peer,
     policy: Policy,
     cancelled: Arc<AtomicBool>,
 }
@@ -114,8 +117,10 @@ impl Attack {
         // As `host run` connects them, which is what each attack is run by.
         policy.grants.stdio.get_or_insert(StdioGrant::ALL);
         let stage = Stage::build(&text).map_err(|error| failed(&format!("failed to make a folder: {error}")))?;
+        let peer = Peer::start(&stage.canary);
+        let peer = peer.map_err(|error| failed(&format!("failed to listen on the loopback address: {error}")))?;
         let cancelled = Arc::new(AtomicBool::new(false));
-        let battle = Arc::new(Battle { stage, policy, cancelled: Arc::clone(&cancelled) });
+        let battle = Arc::new(Battle { stage, peer, policy, cancelled: Arc::clone(&cancelled) });
         let (sender, mut receiver) = unbounded_channel();
         let jobs = self.jobs.map_or_else(default_jobs, usize::from);
         let work = tokio::task::spawn_blocking({

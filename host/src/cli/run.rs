@@ -14,6 +14,7 @@ use tokio::io::AsyncReadExt as _;
 use super::files::{self, ReceiptFile};
 use super::flags::PolicyFlags;
 use super::interrupt::Interrupt;
+use super::resolve::{Answer, Answers};
 use super::{USAGE, report};
 
 /// The tenant of a run from the command line.
@@ -47,6 +48,11 @@ pub(crate) struct Run {
     /// Write the receipt as JSON to this file, or to standard output with `-`
     #[arg(long, value_name = "FILE")]
     receipt: Option<PathBuf>,
+
+    /// Answer look-ups of a name with these addresses instead of asking the system; several times for one name, each
+    /// look-up takes the next. What the policy says of the addresses holds as ever
+    #[arg(long, value_name = "NAME=ADDRESS[,ADDRESS]", value_parser = Answer::parse)]
+    resolve: Vec<Answer>,
 
     /// Show neither progress nor the guest's log
     #[arg(long, short)]
@@ -151,7 +157,8 @@ impl Runner {
         let read = tokio::task::spawn_blocking(move || files::component(&path, max));
         let bytes = interrupt.or(read).await?.unwrap_or_else(|_| Err(Stop::host_fault("the reader panicked")))?;
 
-        let host: Host = Host::new().map_err(|error| Stop::host_fault(error.to_string()))?;
+        let builder = Host::builder().resolver(Answers::new(&self.options.resolve));
+        let host: Host = builder.build().map_err(|error| Stop::host_fault(error.to_string()))?;
         let began = Instant::now();
         let component = interrupt.or(self.load(&host, bytes, policy)).await??;
         let loading = began.elapsed();

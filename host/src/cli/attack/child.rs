@@ -27,6 +27,14 @@ const LOOK: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(5)]
 /// How long a process is young.
 const YOUNG: Duration = Duration::from_millis(100);
 
+/// In the path of requests that may have the secret.
+const GRANTED: &str = "/granted/";
+
+/// What names lead to: one to this machine, and one to this machine and to a public address. Nothing is ever sent to
+/// the public one: a name with an address that may not be reached is refused whole, and if it weren't, this machine
+/// would be asked first.
+const RESOLVED: [&str; 2] = ["private.attack.example=127.0.0.1", "mixed.attack.example=127.0.0.1,8.8.8.8"];
+
 /// Bytes of what a process writes that are kept; an attack that floods is not judged by what it writes.
 const KEPT: usize = 1 << 20;
 
@@ -37,8 +45,11 @@ const PROC_TICK_NS: u64 = 10_000_000;
 pub(super) fn run(attack: &Attack, goal: u64, battle: &Battle) -> Result<Evidence, String> {
     let stage = &battle.stage;
     let folder = stage.folder().display().to_string();
-    let bytes = attack.bytes(goal, &Stage { canary: &stage.canary, folder: &folder })?;
+    let peer = battle.peer.address.to_string();
+    let scene = Stage { canary: &stage.canary, folder: &folder, peer: &peer };
+    let bytes = attack.bytes(goal, &scene)?;
     let failed = |error: std::io::Error| error.to_string();
+    let policy = stage.policy(attack.name, &attack.granted(&scene))?;
     let component = stage.folder().join(format!("{}.wasm", attack.name));
     fs::write(&component, bytes).map_err(failed)?;
     let directory = stage.directory(attack.name).map_err(failed)?;
@@ -47,7 +58,10 @@ pub(super) fn run(attack: &Attack, goal: u64, battle: &Battle) -> Result<Evidenc
     grant.push("::/host-attack::ro");
 
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);
-    command.arg("run").arg("--policy").arg(stage.policy()).arg("--dir").arg(grant).arg("--receipt").arg(&receipt);
+    command.arg("run").arg("--policy").arg(policy).arg("--dir").arg(grant).arg("--receipt").arg(&receipt);
+    for answer in RESOLVED {
+        command.arg("--resolve").arg(answer);
+    }
     if attack.call == Call::Function {
         command.args(["--invoke", "attack()"]);
     }
@@ -75,12 +89,18 @@ pub(super) fn run(attack: &Attack, goal: u64, battle: &Battle) -> Result<Evidenc
     };
     let (stdout, stderr) = (text(stdout), text(stderr));
     ended.map_err(failed)?;
+    let heads = battle.peer.heads(attack.name);
+    let told = |head: &&String| head.contains(&stage.canary) && !head.contains(GRANTED);
+    let said_yes = stdout == "true\n";
     let evidence = Evidence {
         receipt: observed(&receipt),
         cost,
         killed,
-        said_yes: stdout == "true\n",
-        leaked: attack.target == Target::Secret && stdout.contains(&stage.canary),
+        said_yes,
+        leaked: attack.target == Target::Secret
+            && (said_yes || stdout.contains(&stage.canary) || heads.iter().any(|head| told(&head))),
+        reached: !heads.is_empty(),
+        smuggled: attack.target == Target::Message && heads.iter().any(|head| told(&head)),
         changed: directory.changed(),
         forged: attack.target == Target::Log && forged(&stderr, &stage.canary),
     };

@@ -14,16 +14,16 @@ pub(super) struct Stage {
     /// A word that no guest may learn: it is in the file beside the directory, in the folder's name, which is among the
     /// arguments of each process, and in its environment.
     pub(super) canary: String,
+    policy: String,
 }
 
 impl Stage {
-    /// Makes the folder, readable for nobody else, with a copy of the policy, so that each attack runs under the same.
+    /// Makes the folder, readable for nobody else, and keeps the policy, so that each attack runs under the same.
     pub(super) fn build(policy: &str) -> io::Result<Self> {
         let canary = format!("{:032x}", rand::random::<u128>());
         let folder = std::env::temp_dir().join(format!("host-attack-{canary}"));
         fs::DirBuilder::new().mode(0o700).create(&folder)?;
-        let stage = Self { folder, canary };
-        fs::write(stage.policy(), policy)?;
+        let stage = Self { folder, canary, policy: policy.to_owned() };
         fs::write(stage.folder.join("outside.txt"), &stage.canary)?;
         Ok(stage)
     }
@@ -33,9 +33,12 @@ impl Stage {
         &self.folder
     }
 
-    /// The copy of the policy.
-    pub(super) fn policy(&self) -> PathBuf {
-        self.folder.join("policy.toml")
+    /// Writes a copy of the policy, with what is granted to one attack alone.
+    pub(super) fn policy(&self, name: &str, granted: &str) -> Result<PathBuf, String> {
+        let text = with(&self.policy, granted).map_err(|error| error.to_string())?;
+        let path = self.folder.join(format!("{name}.policy.toml"));
+        fs::write(&path, text).map_err(|error| error.to_string())?;
+        Ok(path)
     }
 
     /// A directory to grant to one attack.
@@ -46,6 +49,21 @@ impl Stage {
         symlink("../outside.txt", path.join("link"))?;
         Ok(Directory(path))
     }
+}
+
+/// A policy's text, with more of its lists.
+fn with(policy: &str, granted: &str) -> Result<String, toml::de::Error> {
+    if granted.is_empty() {
+        return Ok(policy.to_owned());
+    }
+    let (mut policy, granted): (toml::Table, toml::Table) = (policy.parse()?, granted.parse()?);
+    for (key, more) in granted {
+        match (policy.get_mut(&key), more) {
+            (Some(toml::Value::Array(list)), toml::Value::Array(more)) => list.extend(more),
+            (_, more) => drop(policy.insert(key, more)),
+        }
+    }
+    Ok(policy.to_string())
 }
 
 impl Drop for Stage {
@@ -64,5 +82,26 @@ impl Directory {
         let inside = fs::read_to_string(self.0.join("inside.txt"));
         let entries = fs::read_dir(&self.0).map(Iterator::count);
         !(inside.is_ok_and(|text| text == INSIDE) && entries.is_ok_and(|count| count == 2))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use host::policy::Policy;
+
+    #[test]
+    fn a_grant_is_added_however_the_policy_writes_its_list() {
+        let granted = "http = [{ allow = 'http://127.0.0.1:1' }]";
+        for policy in [
+            "",
+            "http = [{ allow = 'http://a.example' }]",
+            "[limits]\ncpu = '1s'\n[[http]]\nallow = 'http://b.example'",
+        ] {
+            let (before, after) =
+                (Policy::parse(policy).unwrap(), Policy::parse(&with(policy, granted).unwrap()).unwrap());
+            assert_eq!(after.grants.http.len(), before.grants.http.len() + 1, "{policy}");
+            assert_eq!(after.limits, before.limits);
+        }
     }
 }

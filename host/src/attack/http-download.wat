@@ -1,0 +1,18 @@
+;; Reads a huge body.
+(component
+{http}
+  (core module $module
+    (import "heap" "memory" (memory 8))
+    (import "host" "fields" (func $fields (result i32)))
+    (import "http" "request" (func $request (param i32 i32 i32) (result i32)))
+    (import "http" "send" (func $send (param i32) (result i32)))
+    (import "http" "wait" (func $wait (param i32) (result i32)))
+    (import "http" "drain" (func $drain (param i32) (result i64)))
+    (data (i32.const 1024) "/http-download/body/{goal-12}")
+    (func (export "attack")
+      (if (i64.ne (i64.const {goal})
+          (call $drain (call $wait (call $send (call $request (call $fields) (i32.const 1024) (i32.const 32))))))
+        (then (unreachable)))))
+  (core instance $attack (instantiate $module
+    (with "heap" (instance $heap)) (with "host" (instance $host)) (with "http" (instance $http))))
+  (func (export "attack") (canon lift (core func $attack "attack"))))

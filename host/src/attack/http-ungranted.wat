@@ -1,0 +1,18 @@
+;; Makes a request that nothing grants. The result says whether there is a response.
+(component
+{http}
+  (core module $module
+    (import "heap" "memory" (memory 8))
+    (import "host" "fields" (func $fields (result i32)))
+    (import "http" "request" (func $request (param i32 i32 i32) (result i32)))
+    (import "http" "send" (func $send (param i32) (result i32)))
+    (import "http" "wait" (func $wait (param i32) (result i32)))
+    (data (i32.const 1024) "/http-ungranted/empty")
+    (func (export "attack") (result i32)
+      (local $future i32)
+      (local.set $future (call $send (call $request (call $fields) (i32.const 1024) (i32.const 21))))
+      (if (i32.eqz (local.get $future)) (then (return (i32.const 0))))
+      (i32.ne (call $wait (local.get $future)) (i32.const 0))))
+  (core instance $attack (instantiate $module
+    (with "heap" (instance $heap)) (with "host" (instance $host)) (with "http" (instance $http))))
+  (func (export "attack") (result bool) (canon lift (core func $attack "attack"))))
