@@ -170,7 +170,7 @@ async fn spin_together(tenants: &[(u64, usize)], wall: Duration) -> anyhow::Resu
         let (n, ended) = ended?;
         anyhow::ensure!(ended.receipt.stop.reason == "limit.wall", "{:?}", ended.receipt.stop);
         if let Some(used) = used.get_mut(n) {
-            *used += ended.receipt.usage.cpu_ns as f64 / 1e9;
+            *used += ended.receipt.timings.computing_ns as f64 / 1e9;
         }
     }
     Ok(used)
@@ -254,7 +254,7 @@ async fn calibrate(host: &Host, component: &Component, tenant: &Tenant) -> anyho
     let mut per_ms = Vec::new();
     for _ in 0..7 {
         let ended = call(host, component, tenant, &format!("work({ROUNDS})")).await?;
-        per_ms.push(ROUNDS as f64 * 1e6 / ended.receipt.usage.cpu_ns as f64);
+        per_ms.push(ROUNDS as f64 * 1e6 / ended.receipt.timings.computing_ns as f64);
     }
     Ok(percentile(&mut per_ms, 0.5) as u64)
 }
@@ -421,7 +421,7 @@ async fn parts(host: &Host, component: &Component, tenant: &Tenant, plain: &Arc<
         let receipt = call(host, component, tenant, "one()").await?.receipt;
         instantiate.push(receipt.timings.instantiate_ns as f64 / 1e3);
         run.push(receipt.timings.run_ns as f64 / 1e3);
-        cpu.push(receipt.usage.cpu_ns as f64 / 1e3);
+        cpu.push(receipt.timings.computing_ns as f64 / 1e3);
     }
     let [instantiate, run, cpu] = [instantiate, run, cpu].map(|mut row| percentile(&mut row, 0.5));
     println!("    by the receipt: instantiate {instantiate:.1}, run {run:.1}, processor {cpu:.1}");

@@ -9,13 +9,14 @@
 
 use wasmtime::{Config, Engine, OptLevel};
 
-use crate::policy::Limits;
+use crate::policy::Policy;
 use crate::scheduler;
 
 /// What of a policy is compiled into the code and therefore needs an engine of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct EngineKey {
     fuel: bool,
+    deterministic: bool,
     stack: u64,
 }
 
@@ -26,8 +27,9 @@ pub(crate) const ENGINE: &str = concat!("wasmtime ", "48.0.8");
 const HOST_STACK: u64 = 1536 * 1024;
 
 impl EngineKey {
-    pub(crate) fn of(limits: &Limits) -> Self {
-        Self { fuel: limits.fuel.is_some(), stack: limits.stack.0 }
+    pub(crate) fn of(policy: &Policy) -> Self {
+        let Policy { grants, limits, .. } = policy;
+        Self { fuel: limits.fuel.is_some(), deterministic: grants.deterministic.is_some(), stack: limits.stack.0 }
     }
 
     /// A new engine whose epoch already ticks.
@@ -41,6 +43,8 @@ impl EngineKey {
             .cranelift_opt_level(OptLevel::Speed)
             .epoch_interruption(true)
             .consume_fuel(self.fuel)
+            // Otherwise a guest sees in the bits of a NaN which processor it runs on.
+            .cranelift_nan_canonicalization(self.deterministic)
             .max_wasm_stack(stack)
             .async_stack_size(async_stack)
             .async_stack_zeroing(true)

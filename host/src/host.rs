@@ -120,8 +120,8 @@ impl<E: Send + 'static> Host<E> {
     /// Turns bytes of unknown origin into a component that can be invoked under this policy: tells what they are,
     /// converts text and core modules, compiles, and matches imports.
     ///
-    /// Fuel metering and the stack limit are compiled in, so a component can be invoked only under policies that say
-    /// the same about them.
+    /// Fuel metering, the stack limit and whether runs are deterministic are compiled in, so a component can be invoked
+    /// only under policies that say the same about them.
     ///
     /// # Errors
     /// A stop whose reason is `refused.…` or `limit.component-size`; `limit.wall` when it took longer than an invocation
@@ -133,8 +133,8 @@ impl<E: Send + 'static> Host<E> {
         if bytes.len() as u64 > max {
             return Err(Stop::limit(LimitKind::ComponentSize, max, 0, Some(bytes.len() as u64)));
         }
-        let prepared = self.prepared(EngineKey::of(&policy.limits))?;
-        let (key, extended) = (EngineKey::of(&policy.limits), self.extended);
+        let prepared = self.prepared(EngineKey::of(policy))?;
+        let (key, extended) = (EngineKey::of(policy), self.extended);
         let work = self.guests()?.spawn_blocking(move || load(bytes, &prepared, key, extended));
         let wall = policy.limits.wall;
         match tokio::time::timeout(wall.0, work).await {
@@ -271,7 +271,7 @@ impl<E: Send + 'static> HostBuilder<E> {
             egress: Arc::new(Egress::new(self.resolver)),
         };
         // So that a clash of host functions shows now and not at the first component.
-        host.prepared(EngineKey::of(&Policy::default().limits))
+        host.prepared(EngineKey::of(&Policy::default()))
             .map_err(|stop| HostError { what: "link the host functions", cause: stop.message })?;
         Ok(host)
     }

@@ -27,6 +27,7 @@ use self::watch::{Pumps, Watch};
 use crate::bindings::{Failure, Input, Output};
 use crate::call::FunctionCall;
 use crate::component::{Component, World};
+use crate::deterministic::Deterministic;
 use crate::host::Host;
 use crate::outcome::{Outcome, Refusal, Stop, StopReason};
 use crate::policy::{LimitKind, Policy};
@@ -302,8 +303,7 @@ impl<E: Send + 'static> Host<E> {
             let receipt = record.receipt(Some(&stop), &report, &quota);
             Ended { outcome: Outcome::Stopped(stop), receipt, lost_output: None }
         };
-        let place = match admission::admit(&component, &policy.limits, &share, held, &quota, &watch, &mut cancel).await
-        {
+        let place = match admission::admit(&component, policy, &share, held, &quota, &watch, &mut cancel).await {
             Ok(place) => place,
             Err(stop) => return never(stop),
         };
@@ -314,7 +314,8 @@ impl<E: Send + 'static> Host<E> {
         let (out, out_pipe) = stdio::Output::new(&stdout, Channel::Stdout, Arc::clone(&quota));
         let (err, err_pipe) = stdio::Output::new(&stderr, Channel::Stderr, Arc::clone(&quota));
         let stdin = if granted.stdin { stdin } else { Stdin::Empty };
-        let wasi = match context::wasi(policy, stdin, out, err, &component) {
+        let deterministic = policy.grants.deterministic.map(|seed| Arc::new(Deterministic::new(seed)));
+        let wasi = match context::wasi(policy, stdin, (out, err), &component, deterministic.as_ref()) {
             Ok(wasi) => wasi,
             Err(stop) => return never(stop),
         };
@@ -327,7 +328,7 @@ impl<E: Send + 'static> Host<E> {
             Ok(http) => http,
             Err(stop) => return never(stop),
         };
-        let given = Given { wasi, place, buckets, http, extension };
+        let given = Given { wasi, place, buckets, http, extension, deterministic: deterministic.clone() };
         let guest = Guest::new(&component, &tenant, Arc::clone(&quota), Arc::clone(&clock), given);
         let task = match self.guests() {
             Ok(guests) => guests.spawn(guest.run(call)),
@@ -337,7 +338,8 @@ impl<E: Send + 'static> Host<E> {
         let (ending, report) = watch.until_it_ends(task, &mut cancel).await;
         let ended = Instant::now();
         let drained = watch.until_written(pumps, &mut cancel).await;
-        let report = Report { wall_ns: clock.wall_ns(), queue, drain: ended.elapsed(), ..report };
+        let simulated_ns = deterministic.map(|run| run.elapsed_ns());
+        let report = Report { wall_ns: clock.wall_ns(), simulated_ns, queue, drain: ended.elapsed(), ..report };
         let (drained, lost_output) = match drained {
             Ok(lost) => (Ok(()), lost),
             Err(stop) => (Err(stop), None),

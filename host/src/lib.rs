@@ -24,6 +24,7 @@ mod bindings;
 mod call;
 mod capability;
 mod component;
+mod deterministic;
 mod egress;
 mod ending;
 mod engine;

@@ -28,6 +28,9 @@ pub use self::secret::{SecretGrant, SecretSource};
 pub use self::tenant_limits::{TENANT_LIMITS, TenantLimitRow, TenantLimits};
 pub use self::units::{Bytes, Span, UnitError};
 
+/// Units of fuel that a deterministic run has where the policy doesn't say: some ten seconds of computing.
+const DETERMINISTIC_FUEL: u64 = 10_000_000_000;
+
 /// Grants and limits for an invocation.
 ///
 /// The default grants nothing and has the default limits: no directory, no environment variable, no argument, no
@@ -57,6 +60,12 @@ impl Policy {
     /// the wrong type or unit, contradictions.
     pub fn parse(text: &str) -> Result<Self, PolicyErrors> {
         file::parse(text)
+    }
+
+    /// Makes runs under this policy deterministic, and has them metered by fuel unless it is already said how much.
+    pub fn make_deterministic(&mut self, seed: u64) {
+        self.grants.deterministic = Some(seed);
+        self.limits.fuel.get_or_insert(DETERMINISTIC_FUEL);
     }
 
     /// The digest of what the policy says, `sha256:` and 64 hexadecimal digits: equal for two spellings of the same

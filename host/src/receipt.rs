@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::outcome::{Blame, Capability, LimitHit, Stop, StopReason};
+use crate::policy::sha256;
 use crate::quota::Quota;
 
 /// The record of one invocation.
@@ -19,10 +20,9 @@ use crate::quota::Quota;
 pub struct Receipt {
     /// The version of this shape; it grows when a field is taken away or changes its meaning.
     pub receipt_version: u32,
-    /// A name for this invocation: 32 hexadecimal digits, drawn at random.
+    /// A name for this invocation: 32 hexadecimal digits, drawn at random. For a deterministic run they are the beginning
+    /// of the digest of all the rest but the timings, so that equal runs have equal receipts.
     pub id: String,
-    /// When it began, in milliseconds since 1970-01-01 UTC.
-    pub started_unix_ms: u64,
     /// On whose behalf.
     pub tenant: String,
     /// What ran it.
@@ -82,11 +82,11 @@ pub struct ComponentRecord {
 #[cfg_attr(test, schemars(deny_unknown_fields))]
 pub struct Usage {
     /// Nanoseconds to the end from when the deadline began to count: from the call on, or from before loading where the
-    /// caller says so, as `host run` does.
+    /// caller says so, as `host run` does. In a deterministic run by the guest's own clock.
     pub wall_ns: u64,
     /// Nanoseconds that the processor spent on the guest's thread: on the guest and on the host calls that it made, but not
-    /// on what those handed to other threads.
-    pub cpu_ns: u64,
+    /// on what those handed to other threads. Absent in a deterministic run, which is metered by fuel.
+    pub cpu_ns: Option<u64>,
     /// Units of fuel, when metered.
     pub fuel: Option<u64>,
     /// The most bytes of memory, tables and input that were held at once.
@@ -161,6 +161,10 @@ pub struct StopRecord {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(deny_unknown_fields))]
 pub struct Timings {
+    /// When it began, in milliseconds since 1970-01-01 UTC.
+    pub started_unix_ms: u64,
+    /// All of it, from when the deadline began to count.
+    pub total_ns: u64,
     /// Reading the file, telling what it is, converting text and core modules.
     pub load_ns: u64,
     /// Compiling to native code.
@@ -189,6 +193,14 @@ pub struct Timings {
 impl Receipt {
     /// The version of the shape that this host writes.
     pub const VERSION: u32 = 1;
+
+    /// An id that follows from what happened, and not from when.
+    pub(crate) fn content_id(&self) -> String {
+        let same = Self { id: String::new(), timings: Timings::default(), ..self.clone() };
+        // A receipt is text, numbers and lists of them, which can always be written.
+        let text = serde_json::to_string(&same).unwrap_or_default();
+        sha256(text.as_bytes()).trim_start_matches("sha256:").chars().take(32).collect()
+    }
 }
 
 impl StopRecord {

@@ -120,6 +120,16 @@ impl Clock {
         self.wall_ns.saturating_sub(self.wall_ns())
     }
 
+    /// The length of the deadline, in nanoseconds.
+    pub(crate) fn wall_max_ns(&self) -> u64 {
+        self.wall_ns
+    }
+
+    /// The processor time that it may use, in nanoseconds.
+    pub(crate) fn cpu_max_ns(&self) -> u64 {
+        self.cpu_max_ns
+    }
+
     /// The deadline, or none where it is further away than a clock can say.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.started.checked_add(Duration::from_nanos(self.wall_ns))

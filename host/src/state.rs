@@ -20,6 +20,7 @@ use crate::capability::keyvalue::KeyValueView;
 use crate::capability::logging::LoggingView;
 use crate::capability::random::RandomView;
 use crate::capability::sockets::SocketsView;
+use crate::deterministic::Deterministic;
 use crate::keyvalue::Buckets;
 use crate::limiter::Limiter;
 use crate::policy::OnDenied;
@@ -43,6 +44,8 @@ pub struct State<E = ()> {
     pub(crate) calls: Box<[u64]>,
     pub(crate) extension: E,
     pub(crate) http: HttpContext,
+    /// Clock and random bytes, where they are not the real ones.
+    pub(crate) deterministic: Option<Arc<Deterministic>>,
 }
 
 impl<E> State<E> {
@@ -64,7 +67,7 @@ impl<E> State<E> {
     }
 
     pub(crate) fn budget(&mut self) -> BudgetView<'_> {
-        BudgetView { quota: &self.quota, clock: &self.clock }
+        BudgetView { quota: &self.quota, clock: &self.clock, deterministic: self.deterministic.as_deref() }
     }
 
     pub(crate) fn config(&mut self) -> ConfigView<'_> {
@@ -80,7 +83,7 @@ impl<E> State<E> {
     }
 
     pub(crate) fn random(&mut self) -> RandomView<'_> {
-        RandomView { quota: &self.quota }
+        RandomView { quota: &self.quota, deterministic: self.deterministic.as_deref() }
     }
 
     pub(crate) fn filesystem(&mut self) -> FilesystemView<'_> {
@@ -99,6 +102,7 @@ impl<E> State<E> {
         ClocksView {
             inner: wasmtime_wasi::clocks::WasiClocksCtxView { ctx: self.wasi.clocks(), table: &mut self.table },
             quota: &self.quota,
+            deterministic: self.deterministic.as_ref(),
         }
     }
 

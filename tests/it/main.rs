@@ -16,6 +16,7 @@ mod attack;
 mod bad_input;
 mod command;
 mod contract;
+mod deterministic;
 mod endings;
 mod golden;
 mod grants;

@@ -3,7 +3,8 @@
 //! Threat model: a guest sets timers without end, each of which costs the host memory and work; so each counts against
 //! the limit `timers` for as long as its pollable lives. A timer that is due at once still gives the thread to others,
 //! so that a guest which polls one in a loop can't keep sockets from being looked at. Precision is not reduced: a guest
-//! has a clock as good as the host's, and with it what timing tells about the machine.
+//! has a clock as good as the host's, and with it what timing tells about the machine; only a deterministic run has
+//! none of that.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +15,15 @@ use wasmtime_wasi::clocks::WasiClocksCtxView;
 use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 
+use crate::deterministic::Deterministic;
 use crate::quota::{Quota, Slot};
 
 /// What clocks need: wasmtime-wasi's own view, and where to count timers.
 pub(crate) struct ClocksView<'a> {
     pub(crate) inner: WasiClocksCtxView<'a>,
     pub(crate) quota: &'a Arc<Quota>,
+    /// The clock of a deterministic run.
+    pub(crate) deterministic: Option<&'a Arc<Deterministic>>,
 }
 
 /// Marks [`ClocksView`] for the linker.
@@ -40,6 +44,8 @@ enum Due {
         yielded: bool,
     },
     At(Instant),
+    /// At a time of a deterministic run's clock.
+    Simulated(Arc<Deterministic>, u64),
     /// Further away than a clock can say.
     Never,
 }
@@ -47,10 +53,16 @@ enum Due {
 impl ClocksView<'_> {
     fn set(&mut self, after: Duration) -> wasmtime::Result<Resource<DynPollable>> {
         let slot = self.quota.slot(|quota| &quota.timers)?;
-        let due = match Instant::now().checked_add(after) {
+        let due = match (Instant::now().checked_add(after), self.deterministic) {
             _ if after.is_zero() => Due::Now { yielded: false },
-            Some(at) => Due::At(at),
-            None => Due::Never,
+            (Some(_), Some(run)) => {
+                let after = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
+                // Half of what the clock can say leaves room for readings.
+                let due = run.elapsed_ns().checked_add(after).filter(|due| *due < u64::MAX / 2);
+                due.map_or(Due::Never, |due| Due::Simulated(Arc::clone(run), due))
+            }
+            (Some(at), None) => Due::At(at),
+            (None, _) => Due::Never,
         };
         let timer = self.inner.table.push(Timer { due, _slot: slot })?;
         subscribe(self.inner.table, timer)
@@ -76,6 +88,25 @@ impl monotonic_clock::Host for ClocksView<'_> {
     }
 }
 
+/// A timer of a deterministic run that is waited for, until this is dropped.
+struct Waiting<'a> {
+    run: &'a Deterministic,
+    due: u64,
+}
+
+impl<'a> Waiting<'a> {
+    fn begin(run: &'a Deterministic, due: u64) -> Self {
+        run.waits_for(due);
+        Self { run, due }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.run.waits_no_longer(self.due);
+    }
+}
+
 #[async_trait::async_trait]
 impl Pollable for Timer {
     async fn ready(&mut self) {
@@ -86,6 +117,15 @@ impl Pollable for Timer {
                 tokio::task::yield_now().await;
             }
             Due::At(at) => tokio::time::sleep_until(*at).await,
+            Due::Simulated(run, due) => {
+                let waiting = Waiting::begin(run, *due);
+                // What else the guest waits for is looked at first.
+                tokio::task::yield_now().await;
+                if !waiting.run.is_due(*due) {
+                    // Another timer comes before it, and ends the waiting for both.
+                    std::future::pending().await
+                }
+            }
             Due::Never => std::future::pending().await,
         }
     }

@@ -3,12 +3,14 @@
 //! Threat model: a guest asks for gigabytes to burn the host's memory and processor, so each byte counts against the
 //! limit `random` and the count is taken before anything is allocated. Where that limit is switched off, one call still
 //! gives no more than the guest's memory could hold. The insecure interfaces give the same secure
-//! bytes: a weaker generator would be one more state that a guest could learn something from.
+//! bytes: a weaker generator would be one more state that a guest could learn something from. In a deterministic run
+//! all of them follow from the seed.
 
-use rand::{Rng as _, RngExt as _};
+use rand::Rng as _;
 use wasmtime::component::HasData;
 use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
 
+use crate::deterministic::Deterministic;
 use crate::outcome::Stop;
 use crate::policy::LimitKind;
 use crate::quota::Quota;
@@ -16,6 +18,8 @@ use crate::quota::Quota;
 /// What random needs: where to count.
 pub(crate) struct RandomView<'a> {
     pub(crate) quota: &'a Quota,
+    /// Where the bytes of a deterministic run come from.
+    pub(crate) deterministic: Option<&'a Deterministic>,
 }
 
 /// Marks [`RandomView`] for the linker.
@@ -34,7 +38,7 @@ impl RandomView<'_> {
             return Err(Stop::limit(LimitKind::Memory, most, now, Some(len)).into());
         }
         bytes.resize(usize::try_from(len)?, 0);
-        rand::rng().fill_bytes(&mut bytes);
+        self.fill(&mut bytes);
         Ok(bytes)
     }
 
@@ -46,7 +50,16 @@ impl RandomView<'_> {
 
     fn word(&self) -> wasmtime::Result<u64> {
         self.quota.random.try_take(8)?;
-        Ok(rand::rng().random())
+        let mut bytes = [0; 8];
+        self.fill(&mut bytes);
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn fill(&self, bytes: &mut [u8]) {
+        match self.deterministic {
+            Some(run) => run.fill(bytes),
+            None => rand::rng().fill_bytes(bytes),
+        }
     }
 }
 
@@ -84,7 +97,7 @@ mod tests {
     #[test]
     fn the_last_byte_is_given_and_the_one_after_it_stops() {
         let quota = Quota::new(&Limits { random: Bytes(32), ..Limits::default() });
-        let mut view = RandomView { quota: &quota };
+        let mut view = RandomView { quota: &quota, deterministic: None };
         assert_eq!(random::Host::get_random_bytes(&mut view, 24).unwrap().len(), 24);
         assert!(insecure::Host::get_insecure_random_bytes(&mut view, 9).is_err());
         assert!(random::Host::get_random_u64(&mut view).is_ok());
@@ -96,7 +109,7 @@ mod tests {
     fn without_a_limit_one_call_gives_what_the_memory_holds_and_no_byte_more() {
         let run = |memory: u64, len: u64| {
             let quota = Quota::new(&Limits { random: Bytes(UNLIMITED), memory: Bytes(memory), ..Limits::default() });
-            let mut view = RandomView { quota: &quota };
+            let mut view = RandomView { quota: &quota, deterministic: None };
             let got = random::Host::get_random_bytes(&mut view, len);
             got.map(|bytes| bytes.len()).map_err(|error| error.downcast_ref::<Stop>().unwrap().reason.code())
         };

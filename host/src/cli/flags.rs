@@ -34,6 +34,11 @@ pub(super) struct PolicyFlags {
     #[arg(long, value_name = "[METHODS ]URL", value_parser = HttpGrant::parse, help_heading = "Policy")]
     allow_http: Vec<HttpGrant>,
 
+    /// Run with a clock that moves by a rule, random bytes that follow from this seed, and metering by fuel, so that two
+    /// runs are the same
+    #[arg(long, value_name = "SEED", help_heading = "Policy")]
+    deterministic: Option<u64>,
+
     #[command(flatten)]
     limits: LimitFlags,
 }
@@ -85,6 +90,9 @@ impl PolicyFlags {
             policy.grants.key_value.push(grant.clone());
         }
         policy.grants.http.extend(self.allow_http.iter().cloned());
+        if let Some(seed) = self.deterministic {
+            policy.make_deterministic(seed);
+        }
         for (kind, amount) in &self.limits.0 {
             policy.limits.set(*kind, *amount);
         }

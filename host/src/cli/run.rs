@@ -169,11 +169,16 @@ impl Runner {
         let tenant = Tenant::new(TENANT, policy.clone()).map_err(|error| Stop::host_fault(error.to_string()))?;
         let stdin_granted = policy.grants.stdio.unwrap_or_default().stdin && !from_stdin;
         let invocation = self.invocation(&component, &tenant, stdin_granted, interrupt).await?;
-        let invocation = invocation
-            .stdin(if stdin_granted { Stdin::Inherit } else { Stdin::Empty })
-            .stdout(Sink::Stdout)
-            .stderr(Sink::Stderr)
-            .cancel_when(interrupt.clone().wished());
+        let stdin = match component.facts().world {
+            _ if !stdin_granted => Stdin::Empty,
+            // A pipe hands its input over in pieces that differ from run to run.
+            World::Command if policy.grants.deterministic.is_some() => {
+                Stdin::Bytes(interrupt.or(read_input(&policy.limits)).await??.into())
+            }
+            _ => Stdin::Inherit,
+        };
+        let invocation =
+            invocation.stdin(stdin).stdout(Sink::Stdout).stderr(Sink::Stderr).cancel_when(interrupt.clone().wished());
         // Loading counts against the deadline; waiting for somebody to type the input doesn't.
         let invocation = match Instant::now().checked_sub(loading) {
             Some(began) => invocation.counting_from(began),

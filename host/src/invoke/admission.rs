@@ -8,7 +8,7 @@ use super::watch::{Cancel, Watch};
 use crate::component::Component;
 use crate::engine::EngineKey;
 use crate::outcome::{Busy, Refusal, Scope, Stop};
-use crate::policy::{LimitKind, Limits};
+use crate::policy::{LimitKind, Limits, Policy};
 use crate::quota::Quota;
 use crate::shared::{Full, Place, Share};
 
@@ -22,15 +22,17 @@ const HANDLE_BYTES: u64 = 256;
 /// Checks, waits for a place and for memory to begin with, and reserves what the host holds for the guest.
 pub(super) async fn admit<E>(
     component: &Component<E>,
-    limits: &Limits,
+    policy: &Policy,
     share: &Arc<Share>,
     held: u64,
     quota: &Quota,
     watch: &Watch,
     cancel: &mut Cancel,
 ) -> Result<Place, Stop> {
-    if component.inner.key != EngineKey::of(limits) {
-        let message = "the component was compiled for a policy with another `stack`, or with `fuel` on or off";
+    let limits = &policy.limits;
+    if component.inner.key != EngineKey::of(policy) {
+        let message =
+            "the component was compiled for a policy with another `stack`, or with `fuel` or `deterministic` on or off";
         return Err(Stop::refused(Refusal::Policy, message, "load it again under this policy"));
     }
     quota.input_bytes.store(held, Relaxed);

@@ -12,6 +12,7 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 use wasmtime_wasi::WasiCtx;
 
 use crate::component::Component;
+use crate::deterministic::Deterministic;
 use crate::ending::stop_of;
 use crate::keyvalue::Buckets;
 use crate::limiter::Limiter;
@@ -46,6 +47,8 @@ where
 pub(super) struct Report {
     pub(super) wall_ns: u64,
     pub(super) cpu_ns: u64,
+    /// In a deterministic run: nanoseconds by the guest's own clock.
+    pub(super) simulated_ns: Option<u64>,
     pub(super) fuel: Option<u64>,
     pub(super) queue: Duration,
     pub(super) instantiate: Duration,
@@ -76,6 +79,7 @@ pub(super) struct Given<E> {
     pub(super) buckets: Buckets,
     pub(super) http: HttpContext,
     pub(super) extension: E,
+    pub(super) deterministic: Option<Arc<Deterministic>>,
 }
 
 impl<E: Send + 'static> Guest<E> {
@@ -86,7 +90,7 @@ impl<E: Send + 'static> Guest<E> {
         clock: Arc<Clock>,
         given: Given<E>,
     ) -> Self {
-        let Given { wasi, place, buckets, http, extension } = given;
+        let Given { wasi, place, buckets, http, extension, deterministic } = given;
         let policy = tenant.policy();
         let limits = policy.limits.clone();
         let mut table = ResourceTable::new();
@@ -105,6 +109,7 @@ impl<E: Send + 'static> Guest<E> {
             calls: vec![0; Interface::COUNT].into_boxed_slice(),
             extension,
             http,
+            deterministic,
         };
         Self { pre: component.inner.pre.clone(), state, limits, quota, clock, place }
     }

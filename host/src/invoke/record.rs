@@ -64,10 +64,9 @@ impl<'a> Record<'a> {
 
     pub(super) fn receipt(&self, stop: Option<&Stop>, report: &Report, quota: &Quota) -> Receipt {
         let loaded = self.loaded;
-        Receipt {
+        let mut receipt = Receipt {
             receipt_version: Receipt::VERSION,
             id: self.id.clone(),
-            started_unix_ms: self.started_unix_ms,
             tenant: self.tenant.clone(),
             host: HostRecord { version: env!("CARGO_PKG_VERSION").to_owned(), engine: ENGINE.to_owned() },
             component: self.component.clone(),
@@ -75,8 +74,8 @@ impl<'a> Record<'a> {
             policy_digest: self.policy_digest.clone(),
             limits: self.policy.limits_by_name().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             usage: Usage {
-                wall_ns: report.wall_ns,
-                cpu_ns: report.cpu_ns,
+                wall_ns: report.simulated_ns.unwrap_or(report.wall_ns),
+                cpu_ns: report.simulated_ns.is_none().then_some(report.cpu_ns),
                 fuel: report.fuel,
                 host_calls: report.calls.iter().map(|(_, count)| count).sum(),
                 ..Usage::from_quota(quota)
@@ -85,6 +84,8 @@ impl<'a> Record<'a> {
             denials: receipt::denials(quota),
             stop: StopRecord::new(stop),
             timings: Timings {
+                started_unix_ms: self.started_unix_ms,
+                total_ns: report.wall_ns,
                 load_ns: nanos(loaded.load),
                 compile_ns: nanos(loaded.compile),
                 link_ns: nanos(loaded.link),
@@ -97,7 +98,11 @@ impl<'a> Record<'a> {
                 memory_wait_ns: report.waits.memory_ns,
                 parked_ns: parked(report),
             },
+        };
+        if self.policy.grants.deterministic.is_some() {
+            receipt.id = receipt.content_id();
         }
+        receipt
     }
 }
 

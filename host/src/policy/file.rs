@@ -46,8 +46,21 @@ impl fmt::Display for PolicyErrors {
 /// Errors that are reported; a file with more than that is no policy.
 const MAX_ERRORS: usize = 100;
 
-const TOP_KEYS: &[&str] =
-    &["args", "config", "dir", "env", "http", "key-value", "limits", "on-denied", "secret", "stdio", "tenant", "tls"];
+const TOP_KEYS: &[&str] = &[
+    "args",
+    "config",
+    "deterministic",
+    "dir",
+    "env",
+    "http",
+    "key-value",
+    "limits",
+    "on-denied",
+    "secret",
+    "stdio",
+    "tenant",
+    "tls",
+];
 
 pub(super) fn parse(text: &str) -> Result<Policy, PolicyErrors> {
     let (document, syntax) = DeTable::parse_recoverable(text);
@@ -94,8 +107,14 @@ impl Reader<'_> {
                 "http" => policy.grants.http = self.http(value),
                 "secret" => policy.grants.secret = self.secrets(value),
                 "tls" => policy.grants.tls_ca = self.tls(value),
+                "deterministic" => policy.grants.deterministic = self.seed(value),
                 other => self.unknown((key, value), other, TOP_KEYS),
             }
+        }
+        if let Some(seed) = policy.grants.deterministic
+            && !explicit.contains_key(&LimitKind::Fuel)
+        {
+            policy.make_deterministic(seed);
         }
         self.contradictions(&policy.limits, &explicit);
         self.environment(&policy.grants, table);
@@ -278,6 +297,18 @@ impl Reader<'_> {
                 OnDenied::Error
             }
         }
+    }
+
+    fn seed(&mut self, value: &Spanned<DeValue<'_>>) -> Option<u64> {
+        let DeValue::Integer(number) = value.get_ref() else {
+            self.wrong_type("deterministic", "a whole number, the seed", value);
+            return None;
+        };
+        let seed = u64::from_str_radix(number.as_str(), number.radix());
+        if seed.is_err() {
+            self.error(value.span(), format!("`deterministic` must be a seed from 0 to {}, not {number}", u64::MAX));
+        }
+        seed.ok()
     }
 
     fn dirs(&mut self, value: &Spanned<DeValue<'_>>) -> Vec<DirGrant> {

@@ -40,6 +40,9 @@ pub struct Grants {
     pub secret: Vec<SecretGrant>,
     /// A file with certificates of authorities that are trusted beside the system's.
     pub tls_ca: Option<PathBuf>,
+    /// The seed of a deterministic run, whose clocks and random bytes are not the real ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deterministic: Option<u64>,
 }
 
 /// One directory of the host under a name in the guest.

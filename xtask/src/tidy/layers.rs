@@ -44,16 +44,16 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("metrics", "outcome policy quota receipt tenant"),
     layer(
         "invoke",
-        "bindings cache call component ending engine host keyvalue limiter linker outcome policy quota receipt scheduler shared \
-         state stdio tenant text",
+        "bindings cache call component deterministic ending engine host keyvalue limiter linker outcome policy quota receipt \
+         scheduler shared state stdio tenant text",
     ),
     layer("host", "bindings cache component egress engine keyvalue linker outcome policy scheduler shared state text"),
     layer("cache", "component engine outcome policy"),
     layer("component", "bindings call ending engine linker outcome policy state text"),
     layer("call", "ending outcome text"),
     layer("linker", "bindings capability ending outcome policy quota state"),
-    layer("state", "capability keyvalue limiter outcome policy quota receipt scheduler tenant"),
-    layer("capability", "bindings egress keyvalue outcome policy quota scheduler text"),
+    layer("state", "capability deterministic keyvalue limiter outcome policy quota receipt scheduler tenant"),
+    layer("capability", "bindings deterministic egress keyvalue outcome policy quota scheduler text"),
     layer("keyvalue", "outcome policy quota"),
     layer("stdio", "outcome policy quota"),
     layer("bindings", ""),
@@ -63,6 +63,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("engine", "outcome policy scheduler"),
     layer("scheduler", "outcome policy quota shared"),
     pure("attack", "outcome policy"),
+    pure("deterministic", ""),
     pure("contract", "outcome policy text"),
     pure("receipt", "outcome policy quota tenant"),
     pure("quota", "outcome policy shared tenant text"),

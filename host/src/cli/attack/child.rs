@@ -183,7 +183,7 @@ fn observed(path: &Path) -> Option<Observed> {
     Some(Observed {
         reason: receipt.pointer("/stop/reason")?.as_str()?.to_owned(),
         message: receipt.pointer("/stop/message").and_then(Json::as_str).map(str::to_owned),
-        cpu_ns: receipt.pointer("/usage/cpu-ns")?.as_u64()?,
+        cpu_ns: receipt.pointer("/timings/computing-ns")?.as_u64()?,
         denials: denials.iter().filter_map(name).collect(),
     })
 }
