@@ -34,14 +34,23 @@ struct Languages {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Language {
     /// The folder below `target/guests`.
     folder: String,
     name: String,
     toolchain: String,
     caveats: String,
+    /// Why it has no guest of the whole world `sandbox`, if it has none.
+    no_sandbox: Option<String>,
 }
+
+/// About the sample of the whole world.
+const SANDBOX: &str = "\n## The whole world\n\n\
+    The guest `fetch-cache` is of the world `sandbox`: it takes a URL, and answers from a key-value bucket, or by a \
+    request\nwhose answer it keeps there ([specification](../guests/README.md)). Rust needs nothing more for it than for \
+    `redact`; in\nJavaScript and Python the interfaces of WASI are imported under the names that they have in WIT. \
+    Python's component\nimports WASI for its own library too.\n\n";
 
 /// What was measured of one guest.
 struct Figures {
@@ -163,6 +172,11 @@ fn render(rows: &[(&Language, Option<Figures>)]) -> String {
     page += "\n## Caveats\n\n";
     for (language, _) in rows {
         let _ = writeln!(page, "- **{}**: {}", language.name, language.caveats);
+    }
+    page += SANDBOX;
+    for (language, _) in rows {
+        let has = language.no_sandbox.as_deref().unwrap_or("`fetch-cache` is there.");
+        let _ = writeln!(page, "- **{}**: {has}", language.name);
     }
     page
 }
