@@ -49,8 +49,8 @@ struct Language {
 const SANDBOX: &str = "\n## The whole world\n\n\
     The guest `fetch-cache` is of the world `sandbox`: it takes a URL, and answers from a key-value bucket, or by a \
     request\nwhose answer it keeps there ([specification](../guests/README.md)). Rust needs nothing more for it than for \
-    `redact`; in\nJavaScript and Python the interfaces of WASI are imported under the names that they have in WIT. \
-    Python's component\nimports WASI for its own library too.\n\n";
+    `redact`; in\nJavaScript and TypeScript (both on StarlingMonkey) and Python the interfaces of WASI are imported under \
+    the names that\nthey have in WIT. Python's component imports WASI for its own library too.\n\n";
 
 /// What was measured of one guest.
 struct Figures {
