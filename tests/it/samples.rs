@@ -12,6 +12,22 @@ use serde::Deserialize;
 
 use crate::support::{check_schema, guest, root};
 
+/// Languages whose library adds no WASI to what the sample imports: in most of them, the stub adapter sees to that.
+/// A component with an interpreter imports whatever the world has.
+const COMPILED: [&str; 5] = ["rust", "c", "cpp", "zig", "go"];
+
+/// What the sample uses.
+const IMPORTS: [&str; 8] = [
+    "sandbox:host/log@0.1.0",
+    "wasi:config/store@0.2.0-rc.1",
+    "wasi:http/outgoing-handler@0.2.12",
+    "wasi:http/types@0.2.12",
+    "wasi:io/error@0.2.12",
+    "wasi:io/poll@0.2.12",
+    "wasi:io/streams@0.2.12",
+    "wasi:keyvalue/store@0.2.0-draft",
+];
+
 #[derive(Deserialize)]
 struct Languages {
     language: Vec<Language>,
@@ -25,7 +41,12 @@ struct Language {
     no_sandbox: Option<String>,
 }
 
-/// A server that knows one page, and which paths it was asked for.
+/// A page that takes many reads.
+fn large() -> String {
+    (0..50_000).map(|line| format!("{line}\n")).collect()
+}
+
+/// A server that knows a few pages, and which paths it was asked for.
 fn serve() -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
@@ -38,23 +59,33 @@ fn serve() -> (String, Arc<Mutex<Vec<String>>>) {
             let lines = BufReader::new(stream.try_clone().unwrap()).lines();
             let lines: Vec<String> = lines.map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
             let line = lines.first().cloned().unwrap_or_default();
-            let found = line.starts_with("GET /page?q=1 ");
+            // The page `cut` ends before it should.
+            let (status, body, missing) = match line.split(' ').nth(1) {
+                Some("/page?q=1") => ("200 OK", "the page \u{e9}".to_owned(), 0),
+                Some("/large") => ("200 OK", large(), 0),
+                Some("/cut") => ("200 OK", "half a p".to_owned(), 7),
+                Some("/") => ("200 OK", String::new(), 0),
+                _ => ("404 Not Found", "nothing".to_owned(), 0),
+            };
             log.lock().unwrap().push(line);
-            let (status, body) = if found { ("200 OK", "the page \u{e9}") } else { ("404 Not Found", "nothing") };
-            let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let length = body.len() + missing;
+            let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
             let _ = stream.write_all(format!("{head}{body}").as_bytes());
         }
     });
     (origin, seen)
 }
 
-async fn job(host: &Host, component: &Component, policy: &str, url: &str) -> Result<Output, Failure> {
-    let mut policy = Policy::parse(policy).unwrap();
-    // An interpreter starts with more than the default.
+/// An interpreter is compiled for longer and starts with more than the default.
+fn roomy(mut policy: Policy) -> Policy {
     policy.limits.memory = Bytes::from_mib(512);
     policy.limits.cpu = Span::from_millis(60_000);
     policy.limits.wall = Span::from_millis(300_000);
-    let tenant = Tenant::new("samples", policy).unwrap();
+    policy
+}
+
+async fn job(host: &Host, component: &Component, policy: &str, url: &str) -> Result<Output, Failure> {
+    let tenant = Tenant::new("samples", roomy(Policy::parse(policy).unwrap())).unwrap();
     let input = Input { body: url.as_bytes().to_vec(), content_type: None, attributes: Vec::new() };
     let ended = host.invoke(Invocation::job(component, &tenant, input)).await;
     check_schema(&serde_json::to_value(&ended.receipt).unwrap());
@@ -111,6 +142,17 @@ async fn check(language: &str, host: &Host, component: &Component) {
         assert_eq!(output.attributes, [("cache".to_owned(), how.to_owned())], "{language}");
     }
     assert_eq!(seen.lock().unwrap()[1..], ["GET /page?q=1 HTTP/1.1"], "{language}");
+    let cut = job(host, component, &policy, &format!("{origin}/cut")).await;
+    assert_eq!(failed(cut), other("http-protocol-error"), "{language}");
+    // What was cut is not kept, and what is empty is. A fragment is not sent, and an empty path is `/`.
+    for (path, body) in
+        [("/large", large()), ("/large", large()), ("#fragment", String::new()), ("#fragment", String::new())]
+    {
+        let output = job(host, component, &policy, &format!("{origin}{path}")).await.unwrap();
+        assert!(output.body == body.as_bytes(), "{language}: {path}: {} bytes", output.body.len());
+    }
+    let asked = ["GET /cut HTTP/1.1", "GET /large HTTP/1.1", "GET / HTTP/1.1"];
+    assert_eq!(seen.lock().unwrap()[2..], asked, "{language}");
     // Without the key `bucket`, the bucket is called `cache`.
     let policy = policy.replace("config.bucket = 'pages'\n", "").replace("bucket = 'pages'", "bucket = 'cache'");
     assert!(job(host, component, &policy, &url).await.is_ok(), "{language}");
@@ -128,7 +170,14 @@ async fn fetch_cache_behaves_the_same_in_every_language() {
             continue;
         }
         let bytes = std::fs::read(guest(&file)).unwrap();
-        let component = host.load(bytes, &Policy::default()).await.unwrap_or_else(|error| panic!("{file}: {error}"));
+        let component =
+            host.load(bytes, &roomy(Policy::default())).await.unwrap_or_else(|error| panic!("{file}: {error}"));
+        let imports = &component.facts().imports;
+        if COMPILED.contains(&&*language.folder) {
+            assert_eq!(*imports, IMPORTS, "{file}");
+        } else {
+            assert!(IMPORTS.iter().all(|name| imports.iter().any(|import| import == name)), "{file}: {imports:?}");
+        }
         check(&language.folder, &host, &component).await;
     }
 }
