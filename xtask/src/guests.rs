@@ -24,6 +24,7 @@ mod cpp;
 mod go;
 mod javascript;
 mod manifest;
+mod names;
 mod pins;
 mod python;
 mod rust;

@@ -34,13 +34,32 @@ struct Languages {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Language {
     /// The folder below `target/guests`.
     folder: String,
     name: String,
     toolchain: String,
     caveats: String,
+    /// Why it has no guest of the whole world `sandbox`, if it has none.
+    no_sandbox: Option<String>,
+}
+
+/// About the sample of the whole world.
+const SANDBOX: &str = "\n## The whole world\n\n\
+    The guest `fetch-cache` is of the world `sandbox`: it takes a URL, and answers from a key-value bucket, or by a \
+    request\nwhose answer it keeps there ([specification](../guests/README.md)). The interfaces of WASI are imported \
+    under the\nnames that they have in WIT. Rust needs nothing more for it than for `redact`. C, C++, Zig and Go use the \
+    stub adapter\nfor it too, so what they import is what the sample calls; the language's own library has no files, \
+    clock and sockets.\nJavaScript and TypeScript (both on StarlingMonkey) and Python import all of the world.\n\n";
+
+/// What the page says of one language.
+struct Row<'a> {
+    language: &'a Language,
+    /// None where `redact` is not built.
+    figures: Option<Figures>,
+    /// The size of `fetch-cache`, where it is built.
+    sandbox: Option<u64>,
 }
 
 /// What was measured of one guest.
@@ -62,14 +81,16 @@ impl GuestsReport {
         let languages: Languages = toml::from_str(&text).context("failed to understand `guests/languages.toml`")?;
         let mut rows = Vec::new();
         for language in &languages.language {
-            let guest = root.join("target/guests").join(&language.folder).join("redact.wasm");
+            let folder = root.join("target/guests").join(&language.folder);
+            let sandbox = std::fs::metadata(folder.join("fetch-cache.wasm")).ok().map(|file| file.len());
+            let guest = folder.join("redact.wasm");
             if !guest.exists() {
                 term::say(format_args!("{}: UNAVAILABLE, build it with `cargo xtask build-guests`", language.name));
-                rows.push((language, None));
+                rows.push(Row { language, figures: None, sandbox });
                 continue;
             }
             term::say(format_args!("measuring {}", language.name));
-            rows.push((language, Some(self.measure(&root, &guest)?)));
+            rows.push(Row { language, figures: Some(self.measure(&root, &guest)?), sandbox });
         }
         let page = root.join("docs/guests.md");
         std::fs::write(&page, render(&rows)).with_context(|| format!("failed to write `{}`", page.display()))?;
@@ -128,7 +149,7 @@ fn median(mut values: Vec<u64>) -> u64 {
     values.get(values.len() / 2).copied().unwrap_or(0)
 }
 
-fn render(rows: &[(&Language, Option<Figures>)]) -> String {
+fn render(rows: &[Row<'_>]) -> String {
     let mut page = String::from(
         "# Guests in every language\n\n\
          <!-- Made by `cargo xtask guests-report`; the words come from guests/languages.toml. Don't edit by hand. -->\n\n\
@@ -145,7 +166,7 @@ fn render(rows: &[(&Language, Option<Figures>)]) -> String {
          | language | `--lang` | toolchain | size | cold | warm | fuel | memory |\n\
          |---|---|---|---|---|---|---|---|\n",
     );
-    for (language, figures) in rows {
+    for Row { language, figures, .. } in rows {
         let figures = match figures {
             Some(f) => format!(
                 "{} | {} | {} | {} | {}",
@@ -161,8 +182,17 @@ fn render(rows: &[(&Language, Option<Figures>)]) -> String {
         let _ = writeln!(page, "| {} | `{}` | {} | {figures} |", language.name, language.folder, language.toolchain);
     }
     page += "\n## Caveats\n\n";
-    for (language, _) in rows {
+    for Row { language, .. } in rows {
         let _ = writeln!(page, "- **{}**: {}", language.name, language.caveats);
+    }
+    page += SANDBOX;
+    for Row { language, sandbox, .. } in rows {
+        let has = match (&language.no_sandbox, sandbox) {
+            (Some(why), _) => why.clone(),
+            (None, Some(size)) => format!("`fetch-cache` is there, {}.", bytes(*size)),
+            (None, None) => "`fetch-cache` was not built here.".to_owned(),
+        };
+        let _ = writeln!(page, "- **{}**: {has}", language.name);
     }
     page
 }

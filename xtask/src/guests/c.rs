@@ -13,7 +13,7 @@ use super::source::{Guest, files};
 use super::{Workshop, bindings, zig};
 
 /// Part of the digest of the inputs: a change here builds the guests again.
-pub(super) const RECIPE: &str = concat!(include_str!("c.rs"), include_str!("zig.rs"));
+pub(super) const RECIPE: &str = concat!(include_str!("c.rs"), include_str!("zig.rs"), include_str!("names.rs"));
 
 /// What people wrote is held to all warnings; what was generated isn't.
 const FLAGS: [&str; 5] = ["-std=c23", "-Wall", "-Wextra", "-Wpedantic", "-Werror"];

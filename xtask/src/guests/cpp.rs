@@ -11,7 +11,8 @@ use super::source::Guest;
 use super::{Workshop, bindings};
 
 /// Part of the digest of the inputs: a change here builds the guests again.
-pub(super) const RECIPE: &str = concat!(include_str!("cpp.rs"), include_str!("c.rs"), include_str!("zig.rs"));
+pub(super) const RECIPE: &str =
+    concat!(include_str!("cpp.rs"), include_str!("c.rs"), include_str!("zig.rs"), include_str!("names.rs"));
 
 const LANGUAGE: [&str; 3] = ["-std=c++23", "-fno-exceptions", "-fno-rtti"];
 

@@ -17,8 +17,7 @@ use super::{Workshop, manifest};
 pub(super) const RECIPE: &str = include_str!("javascript.rs");
 
 pub(super) fn build_starlingmonkey(shop: &Workshop, guest: &Guest) -> Result<Made> {
-    let bytes =
-        componentize(shop, guest, &format!("{}.js", guest.name), &["--backend", "starlingmonkey", "--disable", "all"])?;
+    let bytes = componentize(shop, guest, &format!("{}.js", guest.name), &STARLINGMONKEY)?;
     made(shop, bytes, &["@bytecodealliance/componentize-js"])
 }
 
@@ -26,6 +25,9 @@ pub(super) fn build_quickjs(shop: &Workshop, guest: &Guest) -> Result<Made> {
     let bytes = componentize(shop, guest, &format!("{}.js", guest.name), &QUICKJS)?;
     made(shop, bytes, &["componentize-qjs"])?.labelled("JavaScript")
 }
+
+/// Without the engine's own use of WASI; what the guest itself imports stays.
+pub(super) const STARLINGMONKEY: [&str; 4] = ["--backend", "starlingmonkey", "--disable", "all"];
 
 /// Without WASI, and without the asynchronous calling convention, which a host needs a costlier engine for.
 pub(super) const QUICKJS: [&str; 4] =

@@ -1,8 +1,8 @@
 //! Guests in Python: `guests/python/<guest>/app.py` and what it imports, in a component with CPython inside.
 //!
 //! componentize-py runs the guest's imports while it builds and keeps the result, so that they cost nothing at run time.
-//! All of WASI is replaced by traps: what needs it (the clock, `print`, files) can't be used in a guest of
-//! `sandbox-pure`, and Python's random numbers are the same in every run.
+//! In a guest of `sandbox-pure`, all of WASI is replaced by traps: what needs it (the clock, `print`, files)
+//! can't be used there, and Python's random numbers are the same in every run.
 
 use anyhow::Result;
 
@@ -24,7 +24,11 @@ pub(super) fn build(shop: &Workshop, guest: &Guest) -> Result<Made> {
     let mut command = python();
     command.env("PYTHONPATH", shop.tools.wheel("componentize-py")?).current_dir(&shop.root);
     command.args(["-c", SCRIPT, "--quiet", "--wit-path"]).arg(shop.relative(&shop.wit()));
-    command.args(["--world", &guest.world, "componentize", "--stub-wasi", "app", "--python-path"]);
+    command.args(["--world", &guest.world, "componentize", "app"]);
+    if guest.world == "sandbox-pure" {
+        command.arg("--stub-wasi");
+    }
+    command.arg("--python-path");
     run(command.arg(shop.relative(&guest.folder)).arg("--output").arg(&output), PYTHON)?;
     let version = &shop.tools.pins.wheel("componentize-py")?.version;
     Made::new(read(&output)?, &[("componentize-py", version)]).labelled("Python")

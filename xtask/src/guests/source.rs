@@ -38,6 +38,9 @@ pub(super) struct Guest {
 struct GuestFile {
     /// The world that the guest is made for.
     world: String,
+    /// The ways to build guests from this folder that can't build this one; `guests/languages.toml` says why.
+    #[serde(default)]
+    not: Vec<String>,
 }
 
 impl Guest {
@@ -61,8 +64,11 @@ pub(super) fn discover(shop: &Workshop, language: Language) -> Result<Vec<Guest>
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error).with_context(|| format!("failed to read `{}`", file.display())),
         };
-        let GuestFile { world } =
+        let GuestFile { world, not } =
             toml::from_str(&text).with_context(|| format!("failed to understand `{}`", file.display()))?;
+        if not.iter().any(|name| name == language.name()) {
+            continue;
+        }
         let name = folder.file_name().context("a guest's folder has no name")?.to_string_lossy().into_owned();
         let mut inputs = Inputs::new(shop, language)?;
         inputs.text("world", &world);

@@ -1,4 +1,5 @@
-//! Guests in TypeScript: `guests/ts/<guest>/<guest>.ts` and what it imports, on QuickJS.
+//! Guests in TypeScript: `guests/ts/<guest>/<guest>.ts` and what it imports, on QuickJS; on StarlingMonkey for the
+//! world `sandbox`.
 //!
 //! The types of the world are generated, the compiler checks the guest against them, and then the types are left out:
 //! what runs is JavaScript.
@@ -8,7 +9,7 @@ use serde_json::json;
 
 use super::command::run;
 use super::component::Made;
-use super::javascript::{QUICKJS, componentize, made, tool};
+use super::javascript::{QUICKJS, STARLINGMONKEY, componentize, made, tool};
 use super::source::Guest;
 use super::toolchain::NODE;
 use super::{Workshop, manifest};
@@ -32,6 +33,12 @@ pub(super) fn build(shop: &Workshop, guest: &Guest) -> Result<Made> {
     manifest::write(&file, config.to_string().as_bytes())?;
     run(tool(shop, "tsc")?.arg("--project").arg(&file), NODE)?;
 
-    let bytes = componentize(shop, guest, &format!("{}.ts", guest.name), &QUICKJS)?;
+    let source = format!("{}.ts", guest.name);
+    if guest.world != "sandbox-pure" {
+        // QuickJS can't: see guests/languages.toml.
+        let bytes = componentize(shop, guest, &source, &STARLINGMONKEY)?;
+        return made(shop, bytes, &["@bytecodealliance/componentize-js", "typescript"])?.labelled("TypeScript");
+    }
+    let bytes = componentize(shop, guest, &source, &QUICKJS)?;
     made(shop, bytes, &["componentize-qjs", "typescript"])?.labelled("TypeScript")
 }

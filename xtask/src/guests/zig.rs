@@ -11,10 +11,10 @@ use super::c::Compiler;
 use super::command::{clean, run};
 use super::component::{self, Made};
 use super::source::{Guest, read};
-use super::{Workshop, bindings, manifest};
+use super::{Workshop, bindings, manifest, names};
 
 /// Part of the digest of the inputs: a change here builds the guests again.
-pub(super) const RECIPE: &str = concat!(include_str!("zig.rs"), include_str!("c.rs"));
+pub(super) const RECIPE: &str = concat!(include_str!("zig.rs"), include_str!("c.rs"), include_str!("names.rs"));
 
 /// WASI preview 1, for which zig has a C library. What of it is left in a guest, the stub adapter answers.
 pub(super) const TARGET: [&str; 2] = ["-target", "wasm32-wasi"];
@@ -62,7 +62,7 @@ pub(super) fn command(shop: &Workshop, subcommand: &str) -> Result<Command> {
 
 /// Makes a component of a module that zig linked.
 pub(super) fn encode(shop: &Workshop, module: &Path, generator: &str) -> Result<Made> {
-    let module = component::without_debug_information(&read(module)?)?;
+    let module = names::shorten(&component::without_debug_information(&read(module)?)?)?;
     let bytes = component::encode(module, Some(&component::stub_adapter(shop)?))?;
     let mut made = Made::new(bytes, &[("zig", &shop.tools.pins.wheel("ziglang")?.version)]);
     made.tools.extend(shop.encoder(generator));
