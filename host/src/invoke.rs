@@ -324,7 +324,8 @@ impl<E: Send + 'static> Host<E> {
             Ok(buckets) => buckets,
             Err(stop) => return never(stop),
         };
-        let http = match HttpContext::open(policy, tenant.id().as_str(), self.egress(), &quota, &clock) {
+        let (shared, index) = (tenant.policy_shared(), tenant.http_index());
+        let http = match HttpContext::open(shared, index, tenant.id().as_str(), self.egress(), &quota, &clock) {
             Ok(http) => http,
             Err(stop) => return never(stop),
         };

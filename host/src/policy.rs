@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use self::file::{PolicyError, PolicyErrors};
 pub use self::grants::{DirAccess, DirGrant, Grants, OnDenied, StdioGrant};
-pub use self::http::{HostName, HttpGrant, HttpScheme, HttpTarget, InvalidHttp, is_forbidden_header};
+pub use self::http::{HostName, HttpGrant, HttpIndex, HttpScheme, HttpTarget, InvalidHttp, is_forbidden_header};
 pub use self::keyvalue::{BucketQuota, KeyValueAccess, KeyValueGrant, KeyValueStore, RedisUrl};
 pub use self::limits::{LIMITS, LimitKind, LimitRow, Limits, UNLIMITED, Unit};
 pub use self::net::AddressClass;

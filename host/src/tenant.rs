@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::policy::Policy;
+use crate::policy::{HttpIndex, Policy};
 
 /// A tenant: its name and the policy that all its invocations run under.
 ///
@@ -22,6 +22,8 @@ pub struct Tenant {
     policy: Arc<Policy>,
     /// Of the policy. Every receipt says it, and it takes longer to work out than a small guest to run.
     digest: Arc<str>,
+    /// Of its HTTP grants.
+    http: Arc<HttpIndex>,
 }
 
 /// A tenant's name: 1 to 64 of `a-z`, `A-Z`, `0-9`, `-`, `_` and `.`, so that it is safe in a log line, a metric
@@ -41,7 +43,8 @@ impl Tenant {
     /// The name is empty, longer than 64 bytes, or has a character that isn't allowed.
     pub fn new(id: &str, policy: Policy) -> Result<Self, InvalidTenantId> {
         let (id, digest) = (TenantId::new(id)?, Arc::from(policy.digest()));
-        Ok(Self { id, policy: Arc::new(policy), digest })
+        let http = Arc::new(HttpIndex::new(&policy.grants.http));
+        Ok(Self { id, policy: Arc::new(policy), digest, http })
     }
 
     /// Its name.
@@ -52,6 +55,16 @@ impl Tenant {
     /// The policy that its invocations run under.
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// That policy, to be kept.
+    pub(crate) fn policy_shared(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    /// Where its HTTP grants are in their list.
+    pub(crate) fn http_index(&self) -> &Arc<HttpIndex> {
+        &self.http
     }
 
     /// The digest of that policy.

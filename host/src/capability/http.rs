@@ -18,6 +18,7 @@
 mod body;
 mod outgoing;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ use wasmtime_wasi_http::{Error, WasiHttpCtx, WasiHttpCtxView};
 use self::outgoing::{Hooks, Outgoing};
 use crate::egress::{Egress, Secret, Trust};
 use crate::outcome::{Refusal, Stop};
-use crate::policy::Policy;
+use crate::policy::{HttpIndex, Policy};
 use crate::quota::Quota;
 use crate::scheduler::Clock;
 
@@ -54,7 +55,8 @@ impl HttpContext {
     /// # Errors
     /// `refused.grant`, with no value in it.
     pub(crate) fn open(
-        policy: &Policy,
+        policy: &Arc<Policy>,
+        index: &Arc<HttpIndex>,
         tenant: &str,
         egress: &Arc<Egress>,
         quota: &Arc<Quota>,
@@ -69,19 +71,22 @@ impl HttpContext {
             let files = grants.tls_ca.as_deref().into_iter().chain(own);
             Trust::read(files).map_err(|message| refused(format!("failed to read certificates: {message}")))
         };
-        let mut granted = Vec::new();
-        for grant in &grants.http {
-            granted.push((grant.clone(), trust(grant.ca.as_deref())?));
+        let mut trusted = HashMap::new();
+        for ca in grants.http.iter().map(|grant| &grant.ca) {
+            if !trusted.contains_key(ca) {
+                trusted.insert(ca.clone(), trust(ca.as_deref())?);
+            }
         }
         let secrets: Result<_, _> = grants.secret.iter().map(Secret::read).collect();
         let mut fields = WasiHttpCtx::new();
         let most = policy.limits.http_headers.0.min(FIELDS);
         fields.set_field_size_limit(usize::try_from(most).unwrap_or(usize::MAX));
         let outgoing = Outgoing {
-            granted,
+            policy: Arc::clone(policy),
+            index: Arc::clone(index),
+            trust: trusted,
             secrets: secrets.map_err(refused)?,
             timeout: policy.limits.http_timeout.0,
-            on_denied: grants.on_denied,
             tenant: Arc::from(tenant),
             egress: Arc::clone(egress),
             quota: Arc::clone(quota),

@@ -10,12 +10,15 @@
 //! Absent: a pattern for every host, names in other letters than ASCII (write them in Punycode), patterns over queries,
 //! and `CONNECT` and `TRACE`, which no grant covers: one makes a tunnel, the other sends headers back.
 
+mod index;
+
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use serde::Serialize;
 
+pub use self::index::HttpIndex;
 use super::net::AddressClass;
 
 /// One pattern of requests that a guest may make.

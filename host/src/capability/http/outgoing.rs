@@ -1,5 +1,7 @@
 //! One request on its way out: counted, checked, put together anew, sent, and its answer made safe to hand over.
 
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -14,7 +16,7 @@ use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody,
 use super::body::{Bounds, Received, Sent};
 use crate::egress::{BUFFER, Deadlines, Egress, Route, Secret, Trust};
 use crate::outcome::{Capability, Stop, StopReason};
-use crate::policy::{HttpGrant, HttpTarget, OnDenied, PLACEHOLDER, is_forbidden_header};
+use crate::policy::{HttpGrant, HttpIndex, HttpTarget, OnDenied, PLACEHOLDER, Policy, is_forbidden_header};
 use crate::quota::{Counter, Quota};
 use crate::scheduler::Clock;
 
@@ -30,10 +32,12 @@ const FAR: Duration = Duration::from_secs(86_400 * 365);
 
 /// What all requests of an invocation share.
 pub(super) struct Outgoing {
-    pub(super) granted: Vec<(HttpGrant, Trust)>,
+    /// The grants, where those for a host are in their list, and what each of them trusts.
+    pub(super) policy: Arc<Policy>,
+    pub(super) index: Arc<HttpIndex>,
+    pub(super) trust: HashMap<Option<PathBuf>, Trust>,
     pub(super) secrets: Vec<Secret>,
     pub(super) timeout: Duration,
-    pub(super) on_denied: OnDenied,
     pub(super) tenant: Arc<str>,
     pub(super) egress: Arc<Egress>,
     pub(super) quota: Arc<Quota>,
@@ -165,7 +169,7 @@ impl Outgoing {
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let target = HttpTarget::read(parts.method.as_str(), uri.scheme_str().unwrap_or_default(), authority, path)
             .map_err(|error| self.deny(&format!("{} …: {error}", parts.method)))?;
-        if !self.granted.iter().any(|(grant, _)| grant.permits(&target)) {
+        if self.granting(&target).next().is_none() {
             return Err(self.deny(&target.to_string()));
         }
         self.fill_in(&target, path, &mut parts.headers)?;
@@ -242,13 +246,19 @@ impl Outgoing {
         Ok((Response::from_parts(parts, body), Box::new(std::future::ready(Ok(())))))
     }
 
+    /// The grants that permit a request, addresses left aside.
+    fn granting<'a>(&'a self, target: &'a HttpTarget) -> impl Iterator<Item = &'a HttpGrant> + 'a {
+        let grants = &self.policy.grants.http;
+        self.index.permitting(grants, target).filter_map(|place| grants.get(place))
+    }
+
     /// The first grant for this target under which every address may be reached. One address that may not is enough to
     /// refuse: whoever answers for the name decides about the others too.
     fn reach(&self, target: &HttpTarget, addresses: &[std::net::IpAddr]) -> Option<Trust> {
         let mut denied = None;
-        for (grant, trust) in self.granted.iter().filter(|(grant, _)| grant.permits(target)) {
+        for grant in self.granting(target) {
             match addresses.iter().try_for_each(|address| grant.permits_address(*address)) {
-                Ok(()) => return Some(trust.clone()),
+                Ok(()) => return self.trust.get(&grant.ca).cloned(),
                 Err(class) => denied = Some(class),
             }
         }
@@ -262,7 +272,7 @@ impl Outgoing {
     /// Counts a denial; where the policy says so, the guest is stopped for it.
     fn deny(&self, detail: &str) -> Refused {
         self.quota.denied_text(Capability::Http, detail);
-        match self.on_denied {
+        match self.policy.grants.on_denied {
             OnDenied::Error => Refused::Denied,
             OnDenied::Stop => {
                 let detail: String = crate::text::escape(detail).chars().take(200).collect();

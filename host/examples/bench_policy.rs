@@ -1,0 +1,57 @@
+//! `cargo run -p host --example bench_policy`: how long a decision about a request takes, by the number of rules.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use host::policy::{HttpGrant, HttpIndex, HttpTarget};
+
+/// Decisions in one round.
+const DECISIONS: u32 = 100_000;
+
+/// Rounds; the figure is their median.
+const ROUNDS: usize = 21;
+
+fn main() {
+    println!("| rules | granted by the last rule | granted by none | every rule looked at |");
+    println!("|---|---|---|---|");
+    for rules in [1, 10, 100, 1_000, 10_000] {
+        let grants: Vec<_> = (0..rules).map(|n| grant(n, rules)).collect();
+        let index = HttpIndex::new(&grants);
+        let last = format!("https://api.tenant-{}.example.com/v1/items", rules - 1);
+        let by_index = |target: &HttpTarget| index.permitting(&grants, target).next().is_some();
+        let granted = measure(|| black_box(by_index(&read(&last))));
+        let denied = measure(|| black_box(!by_index(&read("https://api.elsewhere.example.com/v1/items"))));
+        let each = measure(|| {
+            let target = read(&last);
+            black_box(grants.iter().any(|grant| grant.permits(&target)))
+        });
+        println!("| {rules} | {granted:.0} ns | {denied:.0} ns | {each:.0} ns |");
+    }
+}
+
+/// One rule in four is for all names below one.
+fn grant(n: usize, rules: usize) -> HttpGrant {
+    let host =
+        if n % 4 == 3 && n + 1 < rules { format!("*.t{n}.example.com") } else { format!("api.tenant-{n}.example.com") };
+    HttpGrant::parse(&format!("GET,POST https://{host}/v1")).expect("a pattern")
+}
+
+/// Reading the target is a part of each decision.
+fn read(url: &str) -> HttpTarget {
+    HttpTarget::parse("GET", black_box(url)).expect("a target")
+}
+
+/// Nanoseconds of one decision, the median of the rounds.
+fn measure(mut decision: impl FnMut() -> bool) -> f64 {
+    let mut rounds: Vec<f64> = (0..ROUNDS)
+        .map(|_| {
+            let began = Instant::now();
+            for _ in 0..DECISIONS {
+                assert!(decision());
+            }
+            began.elapsed().as_secs_f64() * 1e9 / f64::from(DECISIONS)
+        })
+        .collect();
+    rounds.sort_by(f64::total_cmp);
+    rounds[ROUNDS / 2]
+}
