@@ -83,6 +83,7 @@ impl<'a> Record<'a> {
             },
             calls: report.calls.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
             denials: receipt::denials(quota),
+            audit: quota.audit.report(),
             stop: StopRecord::new(stop),
             timings: Timings {
                 load_ns: nanos(loaded.load),
