@@ -28,6 +28,7 @@ mod keyvalue;
 mod library;
 mod limits;
 mod new;
+mod policy;
 mod sharing;
 mod support;
 

@@ -38,7 +38,7 @@ pub(super) fn policy_and_text(path: &Path) -> Result<(Policy, String), Stop> {
 }
 
 fn wrong_policy(message: String) -> Stop {
-    Stop::refused(Refusal::Policy, message, "`host run --help` lists the limits")
+    Stop::refused(Refusal::Policy, message, "`host policy schema` lists every key with its type")
 }
 
 /// Reads the text of a policy file, whatever it says.

@@ -83,7 +83,7 @@ pub fn suggest(receipts: &[Observed], under: &Policy) -> Result<Suggestion, Vec<
         match &receipt.audit {
             None => wrong.push(format!("receipt {n} has no audit: make it with `host run --audit`")),
             Some(Audit { dropped, .. }) if *dropped > 0 => wrong.push(format!(
-                "the audit of receipt {n} is cut off: {dropped} uses had no room, and what is made from the rest would \
+                "the audit of receipt {n} is cut off: there was no room for {dropped} more, and what is made from the rest would \
                  deny them"
             )),
             Some(audit) => uses.extend(&audit.uses),

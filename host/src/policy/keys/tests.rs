@@ -151,7 +151,7 @@ fn every_example_in_the_documentation_that_is_a_policy_fits_the_schema() {
                     policies += 1;
                 }
                 Err(_) => {
-                    assert!(valid(block).is_err(), "{}: the schema lets a wrong one pass:\n{block}", page.display())
+                    assert!(valid(block).is_err(), "{}: the schema lets a wrong one pass:\n{block}", page.display());
                 }
             }
         }

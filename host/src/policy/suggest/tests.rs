@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::*;
 
+#[expect(clippy::needless_pass_by_value, reason = "callers make it on the spot")]
 fn receipt(uses: serde_json::Value) -> serde_json::Value {
     let limits: BTreeMap<&str, u64> = Policy::default().limits_by_name();
     json!({
@@ -109,7 +110,7 @@ fn what_is_cut_off_or_not_granted_is_refused_with_everything_that_is_wrong() {
     let all = [observed(cut), observed(none), observed(strange)];
     let wrong = suggest(&all, &under()).unwrap_err();
     assert_eq!(wrong.len(), 8, "{wrong:#?}");
-    assert!(wrong[0].contains("3 uses had no room") && wrong[1].contains("`host run --audit`"), "{wrong:#?}");
+    assert!(wrong[0].contains("no room for 3 more") && wrong[1].contains("`host run --audit`"), "{wrong:#?}");
     assert!(!wrong.concat().contains('\u{1b}'), "{wrong:#?}");
     assert!(suggest(&[], &under()).is_err());
 }
