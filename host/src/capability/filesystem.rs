@@ -233,15 +233,25 @@ impl HostDescriptor for FilesystemView<'_> {
         set_times_at(
             fd: Fd, flags: PathFlags, path: String, accessed: NewTimestamp, modified: NewTimestamp
         ) -> FsResult<()>;
-        link_at(fd: Fd, flags: PathFlags, path: String, to: Fd, new_path: String) -> FsResult<()>;
         readlink_at(fd: Fd, path: String) -> FsResult<String>;
         remove_directory_at(fd: Fd, path: String) -> FsResult<()>;
-        rename_at(fd: Fd, path: String, to: Fd, new_path: String) -> FsResult<()>;
         symlink_at(fd: Fd, path: String, new_path: String) -> FsResult<()>;
         unlink_file_at(fd: Fd, path: String) -> FsResult<()>;
         is_same_object(fd: Fd, other: Fd) -> wasmtime::Result<bool>;
         metadata_hash(fd: Fd) -> FsResult<MetadataHashValue>;
         metadata_hash_at(fd: Fd, flags: PathFlags, path: String) -> FsResult<MetadataHashValue>;
+    }
+
+    async fn link_at(&mut self, fd: Fd, flags: PathFlags, path: String, to: Fd, new_path: String) -> FsResult<()> {
+        self.touched("link_at", &fd);
+        self.touched("link_at", &to);
+        self.inner.link_at(fd, flags, path, to, new_path).await
+    }
+
+    async fn rename_at(&mut self, fd: Fd, path: String, to: Fd, new_path: String) -> FsResult<()> {
+        self.touched("rename_at", &fd);
+        self.touched("rename_at", &to);
+        self.inner.rename_at(fd, path, to, new_path).await
     }
 
     async fn open_at(

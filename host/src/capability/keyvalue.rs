@@ -94,7 +94,9 @@ impl KeyValueView<'_> {
 impl store::Host for KeyValueView<'_> {
     async fn open(&mut self, identifier: String) -> Answer<Resource<Handle>> {
         let Some(bucket) = self.buckets.get(&identifier) else {
-            self.denied(&format!("bucket `{identifier}`"), "no `[[key-value]]` grants it")?;
+            // Cut here, since a guest may hand over megabytes, and it is in a message too.
+            let shown: String = identifier.chars().take(64).collect();
+            self.denied(&format!("bucket `{shown}`"), "no `[[key-value]]` grants it")?;
             return Ok(Err(store::Error::AccessDenied));
         };
         self.quota.audit.used(UseKind::KeyValue, &identifier, || None, false);

@@ -102,8 +102,11 @@ impl DirGrant {
     /// Whether a path of the guest is this directory's or below it, as it is written.
     pub fn contains(&self, path: &str) -> bool {
         let own = self.guest.trim_end_matches('/');
-        path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            && !path.split('/').any(|part| part == "..")
+        let below = match own {
+            "." => !path.starts_with('/'),
+            own => path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+        };
+        below && !path.split('/').any(|part| part == "..")
     }
 
     /// Reads `HOST[::GUEST][::ro|::rw]`, as `--dir` takes it. Without a guest path the directory has the name that it
@@ -148,6 +151,8 @@ mod tests {
         assert!(grant.contains("/d") && grant.contains("/d/") && grant.contains("/d/x"));
         assert!(!grant.contains("/dx") && !grant.contains("d") && !grant.contains("/d/../x"));
         assert!(DirGrant::parse("a::/").unwrap().contains("/x"));
+        let here = DirGrant::parse(".").unwrap();
+        assert!(here.contains("x/y") && !here.contains("/x") && !here.contains("../x"));
     }
 
     #[test]

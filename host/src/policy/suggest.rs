@@ -98,7 +98,11 @@ pub fn suggest(receipts: &[Observed], under: &Policy) -> Result<Suggestion, Vec<
     if !wrong.is_empty() {
         return Err(wrong);
     }
-    let policy = Policy { grants, limits: limits(receipts), tenant: under.tenant.clone() };
+    let made = Policy { grants, limits: limits(receipts), tenant: under.tenant.clone() };
+    // A path in an audit is cut short and many are taken together, so this is where it gets no wider than the audit was.
+    let mut under = under.clone();
+    under.grants.stdio.get_or_insert(StdioGrant::ALL);
+    let policy = made.meet(&under);
     Ok(Suggestion { policy, notes: notes(receipts, &uses) })
 }
 
@@ -199,9 +203,6 @@ fn requests<'a>(uses: impl Iterator<Item = &'a Use>, granted: &[HttpGrant], miss
         let private = one.detail.as_deref() == Some("private");
         let made = HttpGrant::parse(&one.name).ok().and_then(|pattern| {
             let fits = |grant: &&HttpGrant| grant.meet(&pattern).is_some() && (!private || grant.allow_private);
-            // A literal address is its own grant and needs no other.
-            let fits =
-                |grant: &&HttpGrant| fits(grant) || (pattern.address_class().is_some() && grant.covers(&pattern));
             let grant = granted.iter().find(fits)?;
             let mut made = pattern;
             (made.allow_private, made.ca) = (private && grant.allow_private, grant.ca.clone());

@@ -17,6 +17,9 @@ const MAX_USES: usize = 1024;
 const MAX_USE: usize = 512;
 const MAX_BYTES: usize = 64 * 1024;
 
+/// Bytes of a path that is looked at.
+const MAX_PATH: usize = 4096;
+
 /// Levels below a granted directory that are told apart.
 const LEVELS: usize = 2;
 
@@ -51,7 +54,14 @@ impl Auditor {
 
     /// Records one use.
     pub(crate) fn used(&self, kind: UseKind, name: &str, detail: impl FnOnce() -> Option<String>, write: bool) {
-        if self.is_on() {
+        if !self.is_on() {
+            return;
+        }
+        // Looked at before it is copied: a guest may hand over megabytes.
+        if name.len() > MAX_USE {
+            let mut kept = self.kept();
+            kept.dropped = kept.dropped.saturating_add(1);
+        } else {
             self.kept().add((kind, name.to_owned(), detail(), write));
         }
     }
@@ -133,6 +143,8 @@ impl Kept {
 
 /// The first levels of a path below another, as text: what the guest wrote, with `.` and `..` carried out.
 fn top(below: &str, path: &str) -> String {
+    // No system opens a longer one, and a guest may hand over megabytes.
+    let path = if path.len() > MAX_PATH { "" } else { path };
     let mut parts: Vec<&str> = below.split('/').filter(|part| !part.is_empty()).collect();
     for part in path.split('/') {
         match part {

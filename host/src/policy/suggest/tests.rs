@@ -81,7 +81,9 @@ fn limits_have_headroom_and_are_never_above_what_the_runs_had() {
     wide["limits"].as_object_mut().unwrap().remove("output");
     wide["limits"]["table"] = json!(700);
     wide["limits"]["handles"] = json!(5000);
-    let limits = suggest(&[observed(receipt(json!([]))), observed(wide)], &under()).unwrap().policy.limits;
+    let mut roomy = under();
+    roomy.limits.handles = 5000;
+    let limits = suggest(&[observed(receipt(json!([]))), observed(wide)], &roomy).unwrap().policy.limits;
     let get = |kind: LimitKind| limits.get(kind).unwrap();
     assert_eq!(get(LimitKind::Memory), 8 << 20);
     assert_eq!((get(LimitKind::Wall), get(LimitKind::Cpu)), (10_000_000_000, 3_000_000_000));
@@ -113,6 +115,19 @@ fn what_is_cut_off_or_not_granted_is_refused_with_everything_that_is_wrong() {
     assert!(wrong[0].contains("no room for 3 more") && wrong[1].contains("`host run --audit`"), "{wrong:#?}");
     assert!(!wrong.concat().contains('\u{1b}'), "{wrong:#?}");
     assert!(suggest(&[], &under()).is_err());
+}
+
+#[test]
+fn nothing_is_suggested_that_the_audit_was_not_granted() {
+    let grants: String = (0..9).map(|n| format!("[[http]]\nallow = 'GET https://a.example/u/v/{n}'\n")).collect();
+    let narrow = Policy::parse(&grants).unwrap();
+    let uses = json!([one("http", "GET https://a.example/u/v", None, false)]);
+    let got = suggest(&[observed(receipt(uses))], &narrow).unwrap().policy;
+    assert_eq!(got.grants.http.len(), 9, "{:#?}", got.grants.http);
+    let nine: Vec<_> = (0..9).map(|n| one("http", &format!("GET https://a.example/{n}"), None, false)).collect();
+    let wide = Policy::parse("[[http]]\nallow = 'https://a.example'").unwrap();
+    let got = suggest(&[observed(receipt(json!(nine)))], &wide).unwrap().policy;
+    assert_eq!(got.grants.http[0].to_string(), "GET https://a.example");
 }
 
 #[test]
