@@ -7,6 +7,7 @@
 pub(crate) mod budget;
 pub(crate) mod clocks;
 pub(crate) mod config;
+pub(crate) mod environment;
 pub(crate) mod errors;
 pub(crate) mod filesystem;
 pub(crate) mod http;

@@ -6,6 +6,7 @@ mod flags;
 mod inspect;
 mod interrupt;
 mod new;
+mod policy;
 mod report;
 mod resolve;
 mod run;
@@ -26,6 +27,7 @@ enum Command {
     Inspect(inspect::Inspect),
     New(new::New),
     Attack(attack::Attack),
+    Policy(policy::PolicyTools),
 }
 
 /// Exit status for arguments that make no sense, as everywhere.
@@ -55,6 +57,7 @@ pub(crate) fn main() -> u8 {
             Command::Inspect(inspect) => inspect.run(),
             Command::New(new) => new.run(),
             Command::Attack(attack) => attack.run().await,
+            Command::Policy(tools) => tools.run(),
         }
     });
     runtime.shutdown_background();

@@ -52,6 +52,7 @@ pub struct Invocation<E: Send + 'static = ()> {
     cancel: Pin<Box<dyn Future<Output = ()> + Send>>,
     since: Option<Instant>,
     latest: Option<Instant>,
+    audit: bool,
 }
 
 /// Where a guest's standard input comes from, if the policy grants it.
@@ -109,6 +110,7 @@ impl<E: Send + 'static> Invocation<E> {
             cancel: Box::pin(std::future::pending()),
             since: None,
             latest: None,
+            audit: false,
         }
     }
 
@@ -117,6 +119,22 @@ impl<E: Send + 'static> Invocation<E> {
     #[must_use]
     pub fn counting_from(mut self, began: Instant) -> Self {
         self.since = Some(began);
+        self
+    }
+
+    /// Records each distinct thing that the guest uses of what it is granted, in the receipt's `audit`. Nothing is allowed
+    /// that wasn't; what is recorded has the guest's own words in it.
+    #[must_use]
+    pub fn audited(mut self) -> Self {
+        self.audit = true;
+        self
+    }
+
+    /// Runs under what both the tenant's policy and this one permit: a policy that the caller hands over can only take
+    /// away. The component has to be loaded under a policy with the same `stack`, and with `fuel` on or off as here.
+    #[must_use]
+    pub fn narrowed(mut self, policy: &Policy) -> Self {
+        self.tenant = self.tenant.narrowed(policy);
         self
     }
 
@@ -290,7 +308,10 @@ impl<E: Send + 'static> Host<E> {
     {
         let share = self.shared.share(invocation.tenant.id(), &invocation.tenant.policy().tenant);
         let quota = Arc::new(Quota::shared(&invocation.tenant.policy().limits, &share));
-        let Invocation { since, latest, .. } = invocation;
+        let Invocation { since, latest, audit, .. } = invocation;
+        if audit {
+            quota.audit.start();
+        }
         let since = since.unwrap_or_else(Instant::now);
         let clock = Arc::new(Clock::since(since, latest, &invocation.tenant.policy().limits, Some(&share)));
         let Invocation { component, tenant, stdin, stdout, stderr, extension, mut cancel, .. } = invocation;

@@ -17,6 +17,7 @@ use crate::bindings::sandbox::host::{config as pure_config, log};
 use crate::bindings::wasi::{config::store, keyvalue, logging::logging};
 use crate::capability::clocks::Clocks;
 use crate::capability::config::Config;
+use crate::capability::environment::Environment;
 use crate::capability::errors::Errors;
 use crate::capability::filesystem::Filesystem;
 use crate::capability::keyvalue::KeyValue;
@@ -65,7 +66,7 @@ interfaces! {
     Random = "wasi:random/random" => wasi_random::random as Random, |s| s.random();
     Insecure = "wasi:random/insecure" => wasi_random::insecure as Random, |s| s.random();
     InsecureSeed = "wasi:random/insecure-seed" => wasi_random::insecure_seed as Random, |s| s.random();
-    Environment = "wasi:cli/environment" => cli::environment as WasiCli, |s| s.cli();
+    Environment = "wasi:cli/environment" => cli::environment as Environment, |s| s.environment();
     Exit = "wasi:cli/exit" => cli::exit as WasiCli, |s| s.cli();
     Stdin = "wasi:cli/stdin" => cli::stdin as WasiCli, |s| s.cli();
     Stdout = "wasi:cli/stdout" => cli::stdout as WasiCli, |s| s.cli();

@@ -3,30 +3,46 @@
 //! Pure: nothing in here reads a file, knows the engine or asks the clock. What is not granted is denied, and a limit
 //! that the file doesn't name has the default of [`LIMITS`].
 
+mod audit;
+mod diff;
+mod explain;
 mod file;
 mod grants;
 mod http;
+mod keys;
 mod keyvalue;
 mod limits;
+mod meet;
+mod needs;
 mod net;
 mod secret;
+mod suggest;
 mod tenant_limits;
 mod units;
+mod warnings;
+mod write;
 
 use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
+pub use self::audit::{Audit, Use, UseKind};
+pub use self::diff::{Change, Direction};
+pub use self::explain::Explanation;
 pub use self::file::{PolicyError, PolicyErrors};
 pub use self::grants::{DirAccess, DirGrant, Grants, OnDenied, StdioGrant};
 pub use self::http::{HostName, HttpGrant, HttpIndex, HttpScheme, HttpTarget, InvalidHttp, is_forbidden_header};
+pub use self::keys::{KEYS, KeyKind, KeyRow, policy_schema, policy_table};
 pub use self::keyvalue::{BucketQuota, KeyValueAccess, KeyValueGrant, KeyValueStore, RedisUrl};
 pub use self::limits::{LIMITS, LimitKind, LimitRow, Limits, UNLIMITED, Unit};
+pub use self::needs::{Fit, fit};
 pub use self::net::AddressClass;
 pub(crate) use self::secret::PLACEHOLDER;
 pub use self::secret::{SecretGrant, SecretSource};
+pub use self::suggest::{Observed, Suggestion, suggest};
 pub use self::tenant_limits::{TENANT_LIMITS, TenantLimitRow, TenantLimits};
 pub use self::units::{Bytes, Span, UnitError};
+pub use self::warnings::Warning;
 
 /// Units of fuel that a deterministic run has where the policy doesn't say: some ten seconds of computing.
 const DETERMINISTIC_FUEL: u64 = 10_000_000_000;
@@ -81,6 +97,21 @@ impl Policy {
     pub fn limits_by_name(&self) -> BTreeMap<&'static str, u64> {
         let given = |row: &LimitRow| Some((row.name, self.limits.get(row.kind)?));
         LIMITS.iter().filter_map(given).filter(|(_, amount)| *amount != UNLIMITED).collect()
+    }
+}
+
+impl Policy {
+    /// What `host run --audit` allows where the operator gives neither a policy nor a ceiling: reading the folder that the
+    /// host was started in, requests over `http` and `https` to every public host on their own ports, and the standard
+    /// streams. Nothing else can be granted without saying what it leads to: a variable needs a value, a bucket a store, a
+    /// secret its place.
+    pub fn audit_default() -> Self {
+        let mut policy = Self::default();
+        let here = DirGrant { host: ".".into(), guest: ".".to_owned(), access: DirAccess::ReadOnly };
+        policy.grants.dir.push(here);
+        policy.grants.http = [HttpScheme::Http, HttpScheme::Https].map(HttpGrant::any).to_vec();
+        policy.grants.stdio = Some(StdioGrant::ALL);
+        policy
     }
 }
 

@@ -5,6 +5,7 @@
 //! An invocation of a host takes from its tenant's and the host's budgets as well, and gives back what it holds of them
 //! when it is dropped, however it ended.
 
+mod audit;
 mod gauge;
 mod rate;
 
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub(crate) use self::audit::Auditor;
 pub(crate) use self::gauge::Asked;
 pub(crate) use self::gauge::Gauge;
 pub(crate) use self::rate::Rate;
@@ -57,7 +59,9 @@ pub struct Quota {
     pub body_bytes: AtomicU64,
     /// Bytes of the job's input.
     pub input_bytes: AtomicU64,
-    denials: Mutex<BTreeMap<(Capability, Cow<'static, str>), u64>>,
+    denials: Mutex<BTreeMap<DenialKey, u64>>,
+    /// What is used of what is granted, where the caller asked for that.
+    pub(crate) audit: Auditor,
     /// HTTP requests.
     pub http_requests: Counter,
     /// HTTP requests that are in flight now.
@@ -71,6 +75,12 @@ pub struct Quota {
     /// Bytes of response bodies, for the receipt.
     pub http_received_bytes: AtomicU64,
 }
+
+/// What was denied, by capability, what was asked for, and the rule that decided.
+type DenialKey = (Capability, Cow<'static, str>, Cow<'static, str>);
+
+/// The rule of a denial that no rule of the policy is about.
+const NO_RULE: &str = "no rule grants it";
 
 /// Different details of denials that are kept when they have the guest's text in them; the rest is counted together.
 const MAX_DETAILS: usize = 64;
@@ -173,6 +183,7 @@ impl Quota {
             body_bytes: AtomicU64::new(0),
             input_bytes: AtomicU64::new(0),
             denials: Mutex::new(BTreeMap::new()),
+            audit: Auditor::default(),
             http_requests: Counter::new(LimitKind::HttpRequests, limits, None),
             http_concurrency: Gauge::new(LimitKind::HttpConcurrency, limits, None),
             http_body: Counter::new(LimitKind::HttpBody, limits, None),
@@ -192,32 +203,59 @@ impl Quota {
         Ok(Slot { quota: Arc::clone(self), of, count: 1 })
     }
 
-    /// Counts one denial. `detail` is a fixed word, never the guest's text.
+    /// Counts one denial that no rule of the policy is about. `detail` is a fixed word, never the guest's text.
     pub fn denied(&self, capability: Capability, detail: &'static str) {
-        let mut denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = denials.entry((capability, Cow::Borrowed(detail))).or_default();
-        *count = count.saturating_add(1);
+        self.denied_by(capability, detail, NO_RULE);
+    }
+
+    /// Counts one denial with the rule that decided. Both texts are fixed, never the guest's.
+    pub fn denied_by(&self, capability: Capability, detail: &'static str, rule: &'static str) {
+        self.count_denial((capability, Cow::Borrowed(detail), Cow::Borrowed(rule)));
+    }
+
+    /// Counts one denial whose detail has the guest's text in it, where no rule of the policy grants it.
+    pub fn denied_text(&self, capability: Capability, detail: &str) {
+        self.denied_text_by(capability, detail, Cow::Borrowed(NO_RULE));
     }
 
     /// Counts one denial whose detail has the guest's text in it: escaped, cut, and only so many different ones, so that
     /// a guest can't fill the receipt.
-    pub fn denied_text(&self, capability: Capability, detail: &str) {
-        let mut text = escape(detail.get(..detail.floor_char_boundary(MAX_DETAIL)).unwrap_or_default());
-        text.truncate(text.floor_char_boundary(MAX_DETAIL));
+    pub fn denied_text_by(&self, capability: Capability, detail: &str, rule: impl Into<Cow<'static, str>>) {
+        self.count_denial((capability, Cow::Owned(bounded(detail)), bounded_rule(rule.into())));
+    }
+
+    fn count_denial(&self, mut key: DenialKey) {
         let mut denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut key = (capability, Cow::Owned(text));
-        let kept = denials.keys().filter(|(_, detail)| matches!(detail, Cow::Owned(_))).count();
-        if kept >= MAX_DETAILS && !denials.contains_key(&key) {
-            key.1 = Cow::Borrowed("others");
+        let kept = denials.keys().filter(|(_, detail, _)| matches!(detail, Cow::Owned(_))).count();
+        if matches!(key.1, Cow::Owned(_)) && kept >= MAX_DETAILS && !denials.contains_key(&key) {
+            (key.1, key.2) = (Cow::Borrowed("others"), Cow::Borrowed("there is no room for what decided"));
         }
         let count = denials.entry(key).or_default();
         *count = count.saturating_add(1);
     }
 
-    /// All denials so far with their counts.
-    pub fn denials(&self) -> Vec<(Capability, String, u64)> {
+    /// All denials so far: capability, what was asked for, the rule that decided, and how often.
+    pub fn denials(&self) -> Vec<(Capability, String, String, u64)> {
         let denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
-        denials.iter().map(|((capability, detail), count)| (*capability, detail.to_string(), *count)).collect()
+        let denial = |((capability, detail, rule), count): (&DenialKey, &u64)| {
+            (*capability, detail.to_string(), rule.to_string(), *count)
+        };
+        denials.iter().map(denial).collect()
+    }
+}
+
+/// A guest's text, escaped and short enough for a receipt.
+fn bounded(text: &str) -> String {
+    let mut text = escape(text.get(..text.floor_char_boundary(MAX_DETAIL)).unwrap_or_default());
+    text.truncate(text.floor_char_boundary(MAX_DETAIL));
+    text
+}
+
+/// A rule with the policy's own words in it.
+fn bounded_rule(rule: Cow<'static, str>) -> Cow<'static, str> {
+    match rule {
+        Cow::Owned(text) => Cow::Owned(bounded(&text)),
+        fixed => fixed,
     }
 }
 
@@ -270,7 +308,9 @@ mod tests {
         quota.denied(Capability::Net, "connect");
         quota.denied(Capability::Dir, "outside");
         quota.denied(Capability::Net, "connect");
-        let expected = [(Capability::Dir, "outside".to_owned(), 1), (Capability::Net, "connect".to_owned(), 2)];
+        let rule = || NO_RULE.to_owned();
+        let expected =
+            [(Capability::Dir, "outside".to_owned(), rule(), 1), (Capability::Net, "connect".to_owned(), rule(), 2)];
         assert_eq!(quota.denials(), expected);
     }
 
@@ -290,8 +330,8 @@ mod tests {
         quota.denied_text(Capability::Http, "1");
         let denials = quota.denials();
         assert_eq!(denials.len(), MAX_DETAILS + 1);
-        assert!(denials.contains(&(Capability::Http, "others".to_owned(), 1000)));
-        assert!(denials.contains(&(Capability::Http, "1".to_owned(), 2)));
+        let count = |detail: &str| denials.iter().find(|denial| denial.1 == detail).unwrap().3;
+        assert_eq!((count("others"), count("1")), (1000, 2));
     }
 
     fn shares(limits: &TenantLimits) -> (Arc<Shared>, Arc<Share>) {

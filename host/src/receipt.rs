@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::outcome::{Blame, Capability, LimitHit, Stop, StopReason};
-use crate::policy::sha256;
+use crate::policy::{Audit, sha256};
 use crate::quota::Quota;
 
 /// The record of one invocation.
@@ -41,6 +41,8 @@ pub struct Receipt {
     pub calls: BTreeMap<String, u64>,
     /// What was denied, and how often.
     pub denials: Vec<Denial>,
+    /// What was used of what is granted, where the caller asked for an audit.
+    pub audit: Option<Audit>,
     /// How it ended.
     pub stop: StopRecord,
     /// Where the time went.
@@ -127,8 +129,10 @@ pub struct Usage {
 pub struct Denial {
     /// Which capability.
     pub capability: Capability,
-    /// What was tried.
+    /// What was asked for.
     pub detail: String,
+    /// The rule of the policy that decided, or that no rule grants it.
+    pub rule: String,
     /// How often.
     pub count: u64,
 }
@@ -244,7 +248,7 @@ impl Usage {
 
 /// The denials that were counted.
 pub(crate) fn denials(quota: &Quota) -> Vec<Denial> {
-    let denial = |(capability, detail, count)| Denial { capability, detail, count };
+    let denial = |(capability, detail, rule, count)| Denial { capability, detail, rule, count };
     quota.denials().into_iter().map(denial).collect()
 }
 

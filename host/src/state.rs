@@ -12,6 +12,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::capability::budget::BudgetView;
 use crate::capability::clocks::ClocksView;
 use crate::capability::config::ConfigView;
+use crate::capability::environment::EnvironmentView;
 use crate::capability::errors::ErrorsView;
 use crate::capability::filesystem::FilesystemView;
 pub(crate) use crate::capability::http::HttpContext;
@@ -71,7 +72,7 @@ impl<E> State<E> {
     }
 
     pub(crate) fn config(&mut self) -> ConfigView<'_> {
-        ConfigView { values: &self.config }
+        ConfigView { values: &self.config, quota: &self.quota }
     }
 
     pub(crate) fn key_value(&mut self) -> KeyValueView<'_> {
@@ -103,6 +104,13 @@ impl<E> State<E> {
             inner: wasmtime_wasi::clocks::WasiClocksCtxView { ctx: self.wasi.clocks(), table: &mut self.table },
             quota: &self.quota,
             deterministic: self.deterministic.as_ref(),
+        }
+    }
+
+    pub(crate) fn environment(&mut self) -> EnvironmentView<'_> {
+        EnvironmentView {
+            inner: wasmtime_wasi::cli::WasiCliCtxView { ctx: self.wasi.cli(), table: &mut self.table },
+            quota: &self.quota,
         }
     }
 

@@ -47,6 +47,23 @@ impl Tenant {
         Ok(Self { id, policy: Arc::new(policy), digest, http })
     }
 
+    /// The same tenant under what both its policy and this one permit: a policy that somebody hands in for a tenant can
+    /// shrink what it may do and never widen it, see [`Policy::meet`].
+    ///
+    /// ```
+    /// use host::{Policy, Tenant};
+    /// let tenant = Tenant::new("acme", Policy::parse("limits.memory = '16MiB'").unwrap()).unwrap();
+    /// let narrowed = tenant.narrowed(&Policy::parse("limits = { memory = '1GiB', wall = '1s' }").unwrap());
+    /// assert_eq!(narrowed.policy().limits.memory, tenant.policy().limits.memory);
+    /// assert_eq!(narrowed.policy().limits.wall.to_string(), "1s");
+    /// ```
+    #[must_use]
+    pub fn narrowed(&self, policy: &Policy) -> Self {
+        let policy = policy.meet(&self.policy);
+        let (digest, http) = (Arc::from(policy.digest()), Arc::new(HttpIndex::new(&policy.grants.http)));
+        Self { id: self.id.clone(), policy: Arc::new(policy), digest, http }
+    }
+
     /// Its name.
     pub fn id(&self) -> &TenantId {
         &self.id

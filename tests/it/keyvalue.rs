@@ -43,7 +43,7 @@ fn a_bucket_is_opened_only_when_granted() {
     for other in ["", "B", "b ", "b/", "*", "bb", "../b"] {
         let denied = run_probe("keyvalue").flag("--key-value", "b").args(&[other, "get", "k"]);
         assert_eq!(denied.ended("returned", 0).text(), "open: access-denied\n", "{other:?}");
-        assert_eq!(denials(&denied), [("bucket".to_owned(), 1)]);
+        assert_eq!(denials(&denied), [(format!("bucket `{other}`"), 1)]);
     }
     assert_eq!(run_probe("keyvalue").args(&["b"]).ended("returned", 0).text(), "open: access-denied\n");
 }

@@ -29,6 +29,7 @@ mod keyvalue;
 mod library;
 mod limits;
 mod new;
+mod policy;
 mod samples;
 mod sharing;
 mod support;

@@ -10,10 +10,13 @@ use wasmtime::component::HasData;
 
 use crate::bindings::sandbox::host::config;
 use crate::bindings::wasi::config::store;
+use crate::policy::UseKind;
+use crate::quota::Quota;
 
 /// What configuration needs: the values that this invocation was given.
 pub(crate) struct ConfigView<'a> {
     pub(crate) values: &'a BTreeMap<String, String>,
+    pub(crate) quota: &'a Quota,
 }
 
 /// Marks [`ConfigView`] for the linker.
@@ -25,10 +28,16 @@ impl HasData for Config {
 
 impl ConfigView<'_> {
     fn value(&self, key: &str) -> Option<String> {
-        self.values.get(key).cloned()
+        let value = self.values.get(key).cloned();
+        let absent = || value.is_none().then(|| "absent".to_owned());
+        self.quota.audit.used(UseKind::Config, key, absent, false);
+        value
     }
 
     fn all(&self) -> Vec<(String, String)> {
+        for key in self.values.keys() {
+            self.quota.audit.used(UseKind::Config, key, || None, false);
+        }
         self.values.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 }
@@ -60,7 +69,8 @@ mod tests {
     #[test]
     fn only_what_was_given_can_be_read_and_both_interfaces_agree() {
         let values = BTreeMap::from([("b".to_owned(), "2".to_owned()), ("a".to_owned(), "1".to_owned())]);
-        let mut view = ConfigView { values: &values };
+        let quota = Quota::new(&crate::policy::Limits::default());
+        let mut view = ConfigView { values: &values, quota: &quota };
         assert_eq!(config::Host::get(&mut view, "a".into()).unwrap(), Some("1".into()));
         assert_eq!(config::Host::get(&mut view, "A".into()).unwrap(), None);
         assert_eq!(config::Host::get(&mut view, "PATH".into()).unwrap(), None);

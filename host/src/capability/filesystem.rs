@@ -58,6 +58,23 @@ impl FilesystemView<'_> {
         self.quota.slot(|quota| &quota.files).map_err(FsError::trap)
     }
 
+    /// Records a use for the audit. A file's own descriptor says nothing new, since opening it said what it is for.
+    fn touched(&self, method: &str, fd: &Fd) {
+        const READS: &[&str] = &["stat_at", "readlink_at", "metadata_hash_at"];
+        const WRITES: &[&str] = &[
+            "create_directory_at",
+            "link_at",
+            "remove_directory_at",
+            "rename_at",
+            "set_times_at",
+            "symlink_at",
+            "unlink_file_at",
+        ];
+        if READS.contains(&method) || WRITES.contains(&method) {
+            self.quota.audit.touched(fd.rep(), "", WRITES.contains(&method));
+        }
+    }
+
     /// Lets a stream count as open for as long as it lives.
     fn count(&mut self, stream: &Resource<DynOutputStream>, slot: Slot) -> FsResult<()> {
         let place = self.inner.table.get_mut(stream)?;
@@ -153,6 +170,9 @@ impl preopens::Host for FilesystemView<'_> {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
         let directories = self.inner.get_directories()?;
         self.quota.files.grow_or_stop(directories.len() as u64)?;
+        for (descriptor, guest) in &directories {
+            self.quota.audit.granted_dir(descriptor.rep(), guest);
+        }
         Ok(directories)
     }
 }
@@ -160,13 +180,16 @@ impl preopens::Host for FilesystemView<'_> {
 impl types::Host for FilesystemView<'_> {
     fn convert_error_code(&mut self, error: FsError) -> wasmtime::Result<ErrorCode> {
         let code = types::Host::convert_error_code(&mut self.inner, error)?;
-        let tried = match code {
-            ErrorCode::NotPermitted => "outside the directory, or a write to a read-only one",
-            ErrorCode::ReadOnly => "write to read-only",
-            ErrorCode::Access => "refused by the operating system",
+        let (tried, rule) = match code {
+            ErrorCode::NotPermitted => (
+                "outside the directory, or a write to a read-only one",
+                "`access` of the `[[dir]]`, or that none is left",
+            ),
+            ErrorCode::ReadOnly => ("write to read-only", "`access` of the `[[dir]]`"),
+            ErrorCode::Access => ("refused by the operating system", "the rights of the host's own user"),
             _ => return Ok(code),
         };
-        self.quota.denied(Capability::Dir, tried);
+        self.quota.denied_by(Capability::Dir, tried, rule);
         if self.on_denied == OnDenied::Stop {
             let message = format!("the guest used a path that the policy doesn't grant ({tried})");
             let stop = Stop::new(StopReason::Denied(Capability::Dir), message)
@@ -183,9 +206,10 @@ impl types::Host for FilesystemView<'_> {
 
 /// Methods that do what wasmtime-wasi does.
 macro_rules! delegate {
-    ($($name:ident($($arg:ident: $ty:ty),*) -> $result:ty;)*) => {
-        $(async fn $name(&mut self, $($arg: $ty),*) -> $result {
-            HostDescriptor::$name(&mut self.inner, $($arg),*).await
+    ($($name:ident($fd:ident: $fty:ty $(, $arg:ident: $ty:ty)*) -> $result:ty;)*) => {
+        $(async fn $name(&mut self, $fd: $fty $(, $arg: $ty)*) -> $result {
+            self.touched(stringify!($name), &$fd);
+            HostDescriptor::$name(&mut self.inner, $fd $(, $arg)*).await
         })*
     };
 }
@@ -209,15 +233,25 @@ impl HostDescriptor for FilesystemView<'_> {
         set_times_at(
             fd: Fd, flags: PathFlags, path: String, accessed: NewTimestamp, modified: NewTimestamp
         ) -> FsResult<()>;
-        link_at(fd: Fd, flags: PathFlags, path: String, to: Fd, new_path: String) -> FsResult<()>;
         readlink_at(fd: Fd, path: String) -> FsResult<String>;
         remove_directory_at(fd: Fd, path: String) -> FsResult<()>;
-        rename_at(fd: Fd, path: String, to: Fd, new_path: String) -> FsResult<()>;
         symlink_at(fd: Fd, path: String, new_path: String) -> FsResult<()>;
         unlink_file_at(fd: Fd, path: String) -> FsResult<()>;
         is_same_object(fd: Fd, other: Fd) -> wasmtime::Result<bool>;
         metadata_hash(fd: Fd) -> FsResult<MetadataHashValue>;
         metadata_hash_at(fd: Fd, flags: PathFlags, path: String) -> FsResult<MetadataHashValue>;
+    }
+
+    async fn link_at(&mut self, fd: Fd, flags: PathFlags, path: String, to: Fd, new_path: String) -> FsResult<()> {
+        self.touched("link_at", &fd);
+        self.touched("link_at", &to);
+        self.inner.link_at(fd, flags, path, to, new_path).await
+    }
+
+    async fn rename_at(&mut self, fd: Fd, path: String, to: Fd, new_path: String) -> FsResult<()> {
+        self.touched("rename_at", &fd);
+        self.touched("rename_at", &to);
+        self.inner.rename_at(fd, path, to, new_path).await
     }
 
     async fn open_at(
@@ -229,7 +263,16 @@ impl HostDescriptor for FilesystemView<'_> {
         flags: DescriptorFlags,
     ) -> FsResult<Fd> {
         self.quota.files.grow_or_stop(1).map_err(FsError::trap)?;
+        let (parent, audited) = (fd.rep(), self.quota.audit.is_on().then(|| path.clone()));
         let opened = self.inner.open_at(fd, path_flags, path, open_flags, flags).await;
+        if let Some(path) = audited {
+            let write = open_flags.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE)
+                || flags.intersects(DescriptorFlags::WRITE | DescriptorFlags::MUTATE_DIRECTORY);
+            self.quota.audit.touched(parent, &path, write);
+            if let Ok(opened) = &opened {
+                self.quota.audit.opened(parent, &path, opened.rep());
+            }
+        }
         if opened.is_err() {
             self.quota.files.shrink(1);
         }
@@ -237,6 +280,7 @@ impl HostDescriptor for FilesystemView<'_> {
     }
 
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
+        self.quota.audit.touched(fd.rep(), "", false);
         let slot = self.slot()?;
         let bytes = self.listing_bytes(&fd).await?;
         self.quota.memory.grow_or_stop(bytes).map_err(FsError::trap)?;
@@ -278,7 +322,9 @@ impl HostDescriptor for FilesystemView<'_> {
     }
 
     fn drop(&mut self, fd: Fd) -> wasmtime::Result<()> {
+        let descriptor = fd.rep();
         HostDescriptor::drop(&mut self.inner, fd)?;
+        self.quota.audit.closed(descriptor);
         self.quota.files.shrink(1);
         Ok(())
     }

@@ -18,7 +18,7 @@ use crate::bindings::wasi::keyvalue::store::{self, Bucket as Handle, KeyResponse
 use crate::bindings::wasi::keyvalue::{atomics, batch};
 use crate::keyvalue::{Bucket, Buckets, Error};
 use crate::outcome::{Capability, Stop, StopReason};
-use crate::policy::OnDenied;
+use crate::policy::{OnDenied, UseKind};
 use crate::quota::Quota;
 
 /// What key-value needs: the buckets that this invocation was granted, and where to count.
@@ -45,12 +45,25 @@ impl KeyValueView<'_> {
         Ok(Arc::clone(self.table.get(&Resource::<Arc<Bucket>>::new_borrow(handle.rep()))?))
     }
 
+    /// The bucket behind a handle, of which something is to be changed.
+    fn changed(&self, handle: &Resource<Handle>) -> wasmtime::Result<Arc<Bucket>> {
+        let bucket = self.bucket(handle)?;
+        if self.quota.audit.is_on() {
+            // The names are the policy's and few; a handle doesn't say which one it was opened by.
+            for (name, _) in self.buckets.iter().filter(|(_, other)| Arc::ptr_eq(other, &bucket)) {
+                self.quota.audit.used(UseKind::KeyValue, name, || None, true);
+            }
+        }
+        Ok(bucket)
+    }
+
     /// Counts a denial, and stops the guest where the policy says so.
-    fn denied(&self, tried: &'static str) -> wasmtime::Result<()> {
-        self.quota.denied(Capability::KeyValue, tried);
+    fn denied(&self, tried: &str, rule: &'static str) -> wasmtime::Result<()> {
+        self.quota.denied_text_by(Capability::KeyValue, tried, rule);
         match self.on_denied {
             OnDenied::Error => Ok(()),
             OnDenied::Stop => {
+                let tried = crate::text::escape(tried);
                 let message = format!("the guest used a key-value bucket beyond what the policy grants ({tried})");
                 let hint = "grant it under `[[key-value]]`, or let the guest go on with `on-denied = \"error\"`";
                 Err(Stop::new(StopReason::Denied(Capability::KeyValue), message).with_hint(hint).into())
@@ -65,13 +78,13 @@ impl KeyValueView<'_> {
         };
         match &error {
             Error::ReadOnly => {
-                self.denied("write to read-only")?;
+                self.denied("write to read-only", "`access` of the `[[key-value]]`")?;
                 return Ok(Err(store::Error::AccessDenied));
             }
-            Error::Quota("max-keys", _) => self.denied("over max-keys")?,
-            Error::Quota("max-key", _) => self.denied("over max-key")?,
-            Error::Quota("max-value", _) => self.denied("over max-value")?,
-            Error::Quota(..) => self.denied("over max-total")?,
+            Error::Quota("max-keys", _) => self.denied("over max-keys", "`max-keys` of the `[[key-value]]`")?,
+            Error::Quota("max-key", _) => self.denied("over max-key", "`max-key` of the `[[key-value]]`")?,
+            Error::Quota("max-value", _) => self.denied("over max-value", "`max-value` of the `[[key-value]]`")?,
+            Error::Quota(..) => self.denied("over max-total", "`max-total` of the `[[key-value]]`")?,
             _ => {}
         }
         Ok(Err(store::Error::Other(error.to_string())))
@@ -81,9 +94,12 @@ impl KeyValueView<'_> {
 impl store::Host for KeyValueView<'_> {
     async fn open(&mut self, identifier: String) -> Answer<Resource<Handle>> {
         let Some(bucket) = self.buckets.get(&identifier) else {
-            self.denied("bucket")?;
+            // Cut here, since a guest may hand over megabytes, and it is in a message too.
+            let shown: String = identifier.chars().take(64).collect();
+            self.denied(&format!("bucket `{shown}`"), "no `[[key-value]]` grants it")?;
             return Ok(Err(store::Error::AccessDenied));
         };
+        self.quota.audit.used(UseKind::KeyValue, &identifier, || None, false);
         let handle = self.table.push(Arc::clone(bucket))?;
         Ok(Ok(Resource::new_own(handle.rep())))
     }
@@ -96,12 +112,12 @@ impl store::HostBucket for KeyValueView<'_> {
     }
 
     async fn set(&mut self, bucket: Resource<Handle>, key: String, value: Vec<u8>) -> Answer<()> {
-        let result = self.bucket(&bucket)?.write(vec![(key, Some(value))]).await;
+        let result = self.changed(&bucket)?.write(vec![(key, Some(value))]).await;
         self.answer(result)
     }
 
     async fn delete(&mut self, bucket: Resource<Handle>, key: String) -> Answer<()> {
-        let result = self.bucket(&bucket)?.write(vec![(key, None)]).await;
+        let result = self.changed(&bucket)?.write(vec![(key, None)]).await;
         self.answer(result)
     }
 
@@ -123,7 +139,7 @@ impl store::HostBucket for KeyValueView<'_> {
 
 impl atomics::Host for KeyValueView<'_> {
     async fn increment(&mut self, bucket: Resource<Handle>, key: String, delta: u64) -> Answer<u64> {
-        let result = self.bucket(&bucket)?.increment(key, delta).await;
+        let result = self.changed(&bucket)?.increment(key, delta).await;
         self.answer(result)
     }
 }
@@ -141,13 +157,13 @@ impl batch::Host for KeyValueView<'_> {
 
     async fn set_many(&mut self, bucket: Resource<Handle>, key_values: Vec<(String, Vec<u8>)>) -> Answer<()> {
         let changes = key_values.into_iter().map(|(key, value)| (key, Some(value))).collect();
-        let result = self.bucket(&bucket)?.write(changes).await;
+        let result = self.changed(&bucket)?.write(changes).await;
         self.answer(result)
     }
 
     async fn delete_many(&mut self, bucket: Resource<Handle>, keys: Vec<String>) -> Answer<()> {
         let changes = keys.into_iter().map(|key| (key, None)).collect();
-        let result = self.bucket(&bucket)?.write(changes).await;
+        let result = self.changed(&bucket)?.write(changes).await;
         self.answer(result)
     }
 }

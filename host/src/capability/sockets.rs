@@ -34,7 +34,7 @@ impl HasData for Sockets {
 impl SocketsView<'_> {
     /// Counts a denial, and stops the guest where the policy says so.
     fn deny(&self, capability: Capability, tried: &'static str) -> Result<(), SocketError> {
-        self.quota.denied(capability, tried);
+        self.quota.denied_by(capability, tried, "no key of a policy grants it");
         match self.on_denied {
             OnDenied::Error => Ok(()),
             OnDenied::Stop => {

@@ -26,10 +26,27 @@ pub(super) fn policy(path: &Path) -> Result<Policy, Stop> {
 
 /// Reads a policy file, and keeps its text for who has to hand it on.
 pub(super) fn policy_and_text(path: &Path) -> Result<(Policy, String), Stop> {
+    let text = policy_text(path)?;
+    let shown = format!("`{}`", escape(&path.display().to_string()));
+    let policy = Policy::parse(&text).map_err(|errors| {
+        let lines: Vec<String> =
+            errors.0.iter().map(|e| format!("{}:{}:{}: {}", path.display(), e.line, e.column, e.message)).collect();
+        let count = if lines.len() == 1 { "1 error".to_owned() } else { format!("{} errors", lines.len()) };
+        wrong_policy(format!("the policy {shown} has {count}\n{}", lines.join("\n")))
+    })?;
+    Ok((policy, text))
+}
+
+fn wrong_policy(message: String) -> Stop {
+    Stop::refused(Refusal::Policy, message, "`host policy schema` lists every key with its type")
+}
+
+/// Reads the text of a policy file, whatever it says.
+pub(super) fn policy_text(path: &Path) -> Result<String, Stop> {
     /// More than any policy needs; a larger file is a mistake or an attack.
     const MAX: u64 = 1 << 20;
     let shown = format!("`{}`", escape(&path.display().to_string()));
-    let refuse = |message: String| Stop::refused(Refusal::Policy, message, "`host run --help` lists the limits");
+    let refuse = wrong_policy;
     let mut bytes = Vec::new();
     let file = open(path, &shown).map_err(|stop| refuse(stop.message))?;
     let read = file.take(MAX + 1).read_to_end(&mut bytes);
@@ -37,17 +54,10 @@ pub(super) fn policy_and_text(path: &Path) -> Result<(Policy, String), Stop> {
     if bytes.len() as u64 > MAX {
         return Err(refuse(format!("the policy {shown} is larger than 1MiB")));
     }
-    let text = String::from_utf8(bytes).map_err(|error| {
+    String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         refuse(format!("the policy {shown} is not UTF-8: byte {at}"))
-    })?;
-    let policy = Policy::parse(&text).map_err(|errors| {
-        let lines: Vec<String> =
-            errors.0.iter().map(|e| format!("{}:{}:{}: {}", path.display(), e.line, e.column, e.message)).collect();
-        let count = if lines.len() == 1 { "1 error".to_owned() } else { format!("{} errors", lines.len()) };
-        refuse(format!("the policy {shown} has {count}\n{}", lines.join("\n")))
-    })?;
-    Ok((policy, text))
+    })
 }
 
 /// Where a receipt goes: made before the run, so that a path which can't be written is found before and not after it,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgMatches, Args, FromArgMatches};
 use host::policy::{DirGrant, HttpGrant, KeyValueGrant, LIMITS, LimitKind, LimitRow, Limits, Policy, StdioGrant, Unit};
 
-use super::files;
+use super::{files, report};
 
 /// Grants, and the file that they add to.
 #[derive(Debug, Args)]
@@ -13,6 +13,10 @@ pub(super) struct PolicyFlags {
     /// Read grants and limits from this TOML file; flags add to it or override it
     #[arg(long, value_name = "FILE", help_heading = "Policy")]
     policy: Option<PathBuf>,
+
+    /// Shrink grants and limits to what this TOML file permits too, whatever the policy and the flags say
+    #[arg(long, value_name = "FILE", help_heading = "Policy")]
+    ceiling: Option<PathBuf>,
 
     /// Grant a directory: its path, the path that the guest sees (the same if left out), and `ro` for read-only
     #[arg(long, value_name = "HOST[::GUEST][::ro|::rw]", value_parser = DirGrant::parse, help_heading = "Policy")]
@@ -36,7 +40,7 @@ pub(super) struct PolicyFlags {
 
     /// Run with a clock that moves by a rule, random bytes that follow from this seed, and metering by fuel, so that two
     /// runs are the same
-    #[arg(long, value_name = "SEED", help_heading = "Policy")]
+    #[arg(long, value_name = "SEED", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64), help_heading = "Policy")]
     deterministic: Option<u64>,
 
     #[command(flatten)]
@@ -50,10 +54,19 @@ struct LimitFlags(Vec<(LimitKind, u64)>);
 impl PolicyFlags {
     /// The policy that file and flags make together. The standard streams are connected unless the file says
     /// otherwise, as a command line expects.
-    pub(super) fn policy(&self) -> Result<Policy, host::Stop> {
-        let mut policy = match &self.policy {
-            Some(path) => files::policy(path)?,
-            None => Policy::default(),
+    ///
+    /// Where there is a ceiling, the result is no wider than that. An audit without a policy of its own begins with the
+    /// ceiling, or else with [`Policy::audit_default`].
+    pub(super) fn policy(&self, audit: bool) -> Result<Policy, host::Stop> {
+        let mut ceiling = self.ceiling.as_deref().map(files::policy).transpose()?;
+        if let Some(ceiling) = &mut ceiling {
+            ceiling.grants.stdio.get_or_insert(StdioGrant::ALL);
+        }
+        let mut policy = match (&self.policy, &ceiling) {
+            (Some(path), _) => files::policy(path)?,
+            (None, Some(ceiling)) if audit => ceiling.clone(),
+            (None, None) if audit => Policy::audit_default(),
+            (None, _) => Policy::default(),
         };
         let usage = |message: String| {
             let hint = "see `host run --help`";
@@ -96,7 +109,21 @@ impl PolicyFlags {
         for (kind, amount) in &self.limits.0 {
             policy.limits.set(*kind, *amount);
         }
+        if let Some(ceiling) = ceiling {
+            let asked = std::mem::replace(&mut policy, ceiling);
+            policy = asked.meet(&policy);
+            tell_what_is_gone(&asked, &policy);
+        }
         Ok(policy)
+    }
+}
+
+/// Says which grants a ceiling took away: without that a person would look for them in the guest.
+fn tell_what_is_gone(asked: &Policy, got: &Policy) {
+    for change in asked.diff(got) {
+        if !change.key.starts_with("limits.") && !change.key.starts_with("tenant.") {
+            report::note(&format!("the ceiling doesn't grant {}: {}", change.key, host::escape(&change.what)));
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use host::receipt::Receipt;
 use host::{Stop, escape};
 
 const RED: &str = "\x1b[1;31m";
+const YELLOW: &str = "\x1b[1;33m";
 const CYAN: &str = "\x1b[1;36m";
 const DIM: &str = "\x1b[2m";
 const PLAIN: &str = "\x1b[0m";
@@ -28,6 +29,11 @@ pub(super) fn hint(message: &str) {
     say!("{CYAN}hint{PLAIN}: {message}");
 }
 
+/// Something that can be meant and often isn't.
+pub(super) fn warning(message: &str) {
+    say!("{YELLOW}warning{PLAIN}: {message}");
+}
+
 /// Something worth knowing that is no error.
 pub(super) fn note(message: &str) {
     say!("{DIM}note{PLAIN}: {message}");
@@ -39,13 +45,22 @@ pub(super) fn denials(receipt: &Receipt) {
         let capability = serde_json::to_value(denial.capability).unwrap_or_default();
         let capability = capability.as_str().unwrap_or("?").to_owned();
         let times = if denial.count == 1 { "once".to_owned() } else { format!("{} times", denial.count) };
-        note(&format!("denied: {capability}: {}, {times}", escape(&denial.detail)));
+        note(&format!("denied: {capability}: {}, {times}: {}", escape(&denial.detail), escape(&denial.rule)));
     }
 }
 
-/// Why a component was refused, where there is no receipt.
+/// What ended it. Several lines are several findings, each already with its place.
+fn findings(stop: &Stop) {
+    let mut lines = stop.message.lines();
+    say!("{RED}error{PLAIN}: {}: {}", stop.reason, lines.next().unwrap_or_default());
+    for line in lines {
+        say!("       {line}");
+    }
+}
+
+/// Why a component or a policy was refused, where there is no receipt.
 pub(super) fn refusal(stop: &Stop) {
-    error(&format!("{}: {}", stop.reason, stop.message));
+    findings(stop);
     if let Some(text) = &stop.hint {
         hint(text);
     }
@@ -53,12 +68,7 @@ pub(super) fn refusal(stop: &Stop) {
 
 /// Why a run ended, with all that helps to mend it.
 pub(super) fn stop(stop: &Stop, receipt: &Receipt) {
-    // Several lines are several findings, each already with its place.
-    let mut lines = stop.message.lines();
-    say!("{RED}error{PLAIN}: {}: {}", stop.reason, lines.next().unwrap_or_default());
-    for line in lines {
-        say!("       {line}");
-    }
+    findings(stop);
     if !stop.trace.is_empty() {
         say!("{DIM}the guest's stack, innermost first:{PLAIN}");
         for (n, frame) in stop.trace.iter().enumerate() {

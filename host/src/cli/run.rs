@@ -54,6 +54,11 @@ pub(crate) struct Run {
     #[arg(long, value_name = "NAME=ADDRESS[,ADDRESS]", value_parser = Answer::parse)]
     resolve: Vec<Answer>,
 
+    /// Record what the guest uses of what it is granted, for `host policy suggest`. What is granted is the policy's, or the
+    /// ceiling's where there is none, or else a wide default: reading this folder, and requests to every public host
+    #[arg(long, requires = "receipt", help_heading = "Policy")]
+    audit: bool,
+
     /// Show neither progress nor the guest's log
     #[arg(long, short)]
     quiet: bool,
@@ -77,7 +82,8 @@ const EXAMPLES: &str = "Examples:
   host run --config mask=email,card --receipt receipt.json redact.wasm < access.log
   host run --dir ./data::/data::ro --env LANG=C --wall 5s program.wasm -- --verbose /data/in.txt
   host run --invoke 'convert({celsius: 21.5})' units.wasm
-  host run --policy tenant.toml --memory 64MiB - < component.wasm";
+  host run --policy tenant.toml --memory 64MiB - < component.wasm
+  host run --audit --receipt seen.json program.wasm && host policy suggest seen.json";
 
 impl Run {
     /// Runs the component and returns the exit status.
@@ -134,7 +140,7 @@ impl Runner {
         let interrupt = Interrupt::listen();
         let mut policy = Policy::default();
         let mut loaded = None;
-        let ended = match self.options.policy.policy() {
+        let ended = match self.options.policy.policy(self.options.audit) {
             Ok(given) => {
                 policy = given;
                 self.ended(&mut policy, &mut loaded, &interrupt).await
@@ -179,6 +185,7 @@ impl Runner {
         };
         let invocation =
             invocation.stdin(stdin).stdout(Sink::Stdout).stderr(Sink::Stderr).cancel_when(interrupt.clone().wished());
+        let invocation = if self.options.audit { invocation.audited() } else { invocation };
         // Loading counts against the deadline; waiting for somebody to type the input doesn't.
         let invocation = match Instant::now().checked_sub(loading) {
             Some(began) => invocation.counting_from(began),

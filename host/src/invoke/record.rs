@@ -82,6 +82,7 @@ impl<'a> Record<'a> {
             },
             calls: report.calls.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
             denials: receipt::denials(quota),
+            audit: quota.audit.report(),
             stop: StopRecord::new(stop),
             timings: Timings {
                 started_unix_ms: self.started_unix_ms,

@@ -304,11 +304,12 @@ impl Reader<'_> {
             self.wrong_type("deterministic", "a whole number, the seed", value);
             return None;
         };
-        let seed = u64::from_str_radix(number.as_str(), number.radix());
-        if seed.is_err() {
-            self.error(value.span(), format!("`deterministic` must be a seed from 0 to {}, not {number}", u64::MAX));
+        // As large as every reader of TOML takes it.
+        let seed = i64::from_str_radix(number.as_str(), number.radix()).ok().and_then(|seed| u64::try_from(seed).ok());
+        if seed.is_none() {
+            self.error(value.span(), format!("`deterministic` must be a seed from 0 to {}, not {number}", i64::MAX));
         }
-        seed.ok()
+        seed
     }
 
     fn dirs(&mut self, value: &Spanned<DeValue<'_>>) -> Vec<DirGrant> {

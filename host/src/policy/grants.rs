@@ -102,6 +102,16 @@ impl DirAccess {
 }
 
 impl DirGrant {
+    /// Whether a path of the guest is this directory's or below it, as it is written.
+    pub fn contains(&self, path: &str) -> bool {
+        let own = self.guest.trim_end_matches('/');
+        let below = match own {
+            "." => !path.starts_with('/'),
+            own => path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+        };
+        below && !path.split('/').any(|part| part == "..")
+    }
+
     /// Reads `HOST[::GUEST][::ro|::rw]`, as `--dir` takes it. Without a guest path the directory has the name that it
     /// has on the host, and without an access word it can be written to, like the directories of other hosts.
     ///
@@ -137,6 +147,16 @@ impl DirGrant {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_in_a_directory_by_whole_names_only() {
+        let grant = DirGrant::parse("a::/d").unwrap();
+        assert!(grant.contains("/d") && grant.contains("/d/") && grant.contains("/d/x"));
+        assert!(!grant.contains("/dx") && !grant.contains("d") && !grant.contains("/d/../x"));
+        assert!(DirGrant::parse("a::/").unwrap().contains("/x"));
+        let here = DirGrant::parse(".").unwrap();
+        assert!(here.contains("x/y") && !here.contains("/x") && !here.contains("../x"));
+    }
 
     #[test]
     fn a_directory_is_read_in_all_its_forms() {

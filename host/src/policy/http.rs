@@ -7,9 +7,10 @@
 //! two ways is refused and never tidied up. A name that is granted doesn't grant the addresses behind the operator's
 //! firewall that it may resolve to: see [`HttpGrant::permits_address`].
 //!
-//! Absent: a pattern for every host, names in other letters than ASCII (write them in Punycode), patterns over queries,
+//! Absent: a pattern for every host that a file could say, names in other letters than ASCII (write them in Punycode), patterns over queries,
 //! and `CONNECT` and `TRACE`, which no grant covers: one makes a tunnel, the other sends headers back.
 
+mod algebra;
 mod index;
 
 use core::fmt;
@@ -64,6 +65,8 @@ enum HostPattern {
     Exactly(HostName),
     /// Every name below this one, at any depth, but not the name itself.
     Below(String),
+    /// Every host that is public; see [`HttpGrant::any`].
+    Any,
 }
 
 /// What a request is for, read strictly. Its text form has no path: a path can hold data.
@@ -183,11 +186,7 @@ impl HttpGrant {
 
     /// Whether a request may be made.
     pub fn permits(&self, target: &HttpTarget) -> bool {
-        self.permits_method(&target.method)
-            && self.scheme == target.scheme
-            && self.port == target.port
-            && self.permits_host(&target.host)
-            && self.permits_path(&target.path)
+        self.refuses(target).is_none()
     }
 
     /// Whether a request that is permitted may go to this address, which its host resolved to.
@@ -202,7 +201,7 @@ impl HttpGrant {
         let named = match &self.host {
             HostPattern::Exactly(HostName::Address(granted)) => *granted == address,
             HostPattern::Exactly(HostName::Name(name)) => name == "localhost" && address.is_loopback(),
-            HostPattern::Below(_) => false,
+            HostPattern::Below(_) | HostPattern::Any => false,
         };
         match class {
             AddressClass::Public => Ok(()),
@@ -224,9 +223,8 @@ impl HttpGrant {
     fn permits_host(&self, host: &HostName) -> bool {
         match (&self.host, host) {
             (HostPattern::Exactly(granted), host) => granted == host,
-            (HostPattern::Below(parent), HostName::Name(name)) => {
-                name.strip_suffix(parent.as_str()).is_some_and(|front| front.len() > 1 && front.ends_with('.'))
-            }
+            (HostPattern::Below(parent), HostName::Name(name)) => algebra::is_subdomain(name, parent),
+            (HostPattern::Any, _) => true,
             (HostPattern::Below(_), HostName::Address(_)) => false,
         }
     }

@@ -163,6 +163,17 @@ impl fmt::Display for RedisUrl {
     }
 }
 
+/// As the policy file has it, without what can hold a password.
+impl fmt::Display for KeyValueStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Redis(url) => fmt::Display::fmt(url, f),
+        }
+    }
+}
+
 impl fmt::Debug for RedisUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

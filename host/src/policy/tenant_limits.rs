@@ -147,6 +147,9 @@ impl TenantLimitRow {
         if text == UNLIMITED_WORD && !matches!(self.name, "weight" | "window") {
             return Ok(UNLIMITED);
         }
+        if text == UNLIMITED_WORD {
+            return Err(format!("`{}` can't be unlimited", self.name));
+        }
         let amount = self.unit.read(text).map_err(|error| error.to_string())?;
         let may_be_zero = matches!(self.name, "queue" | "files" | "timers" | "output" | "random");
         if amount == 0 && !may_be_zero {

@@ -1,5 +1,6 @@
 //! One request on its way out: counted, checked, put together anew, sent, and its answer made safe to hand over.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody,
 use super::body::{Bounds, Received, Sent};
 use crate::egress::{BUFFER, Deadlines, Egress, Route, Secret, Trust};
 use crate::outcome::{Capability, Stop, StopReason};
-use crate::policy::{HttpGrant, HttpIndex, HttpTarget, OnDenied, PLACEHOLDER, Policy, is_forbidden_header};
+use crate::policy::{HttpGrant, HttpIndex, HttpTarget, OnDenied, PLACEHOLDER, Policy, UseKind, is_forbidden_header};
 use crate::quota::{Counter, Quota};
 use crate::scheduler::Clock;
 
@@ -26,6 +27,9 @@ const HELD: u64 = 4 * BUFFER as u64;
 
 /// Bytes that a guest can write to a request's body at once; two of these wait at most.
 const CHUNK: usize = BUFFER / 2;
+
+/// Why a target is denied that no pattern is compared with.
+const READ_IN_TWO_WAYS: &str = "what can be read in two ways is never granted";
 
 /// A time-out that no clock fails to say.
 const FAR: Duration = Duration::from_secs(86_400 * 365);
@@ -168,16 +172,19 @@ impl Outgoing {
         let authority = uri.authority().map_or("", |authority| authority.as_str());
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let target = HttpTarget::read(parts.method.as_str(), uri.scheme_str().unwrap_or_default(), authority, path)
-            .map_err(|error| self.deny(&format!("{} …: {error}", parts.method)))?;
+            .map_err(|error| self.deny(&format!("{} …: {error}", parts.method), READ_IN_TWO_WAYS))?;
         if self.granting(&target).next().is_none() {
-            return Err(self.deny(&target.to_string()));
+            return Err(self.deny(&target.to_string(), "no `[[http]]` grants it"));
+        }
+        if self.quota.audit.is_on() {
+            self.quota.audit.used(UseKind::Http, &target.pattern(), || None, false);
         }
         self.fill_in(&target, path, &mut parts.headers)?;
 
         let rebuilt = Uri::builder().scheme(target.scheme().name()).authority(target.authority()).path_and_query(path);
         let host = HeaderValue::from_str(&target.authority());
         let (Ok(uri), Ok(host)) = (rebuilt.build(), host) else {
-            return Err(self.deny(&format!("{target}: it can't be written")));
+            return Err(self.deny(&format!("{target}: it can't be written"), READ_IN_TWO_WAYS));
         };
         // The filter has kept them out already; what is sent doesn't depend on it.
         let forbidden: Vec<HeaderName> =
@@ -192,7 +199,8 @@ impl Outgoing {
 
     /// Puts secrets where their placeholders are, and refuses a placeholder anywhere else.
     fn fill_in(&self, target: &HttpTarget, path: &str, headers: &mut HeaderMap) -> Result<(), Refused> {
-        let misplaced = || self.deny(&format!("{target}: a secret that isn't granted for it"));
+        let rule = "no `[[secret]]` puts it there";
+        let misplaced = || self.deny(&format!("{target}: a secret that isn't granted for it"), rule);
         if path.contains(PLACEHOLDER) {
             return Err(misplaced());
         }
@@ -207,6 +215,9 @@ impl Outgoing {
                     && grant.permits(target)
             });
             *value = secret.and_then(Secret::header).ok_or_else(misplaced)?;
+            if let Some(secret) = secret.filter(|_| self.quota.audit.is_on()) {
+                self.quota.audit.used(UseKind::Secret, &secret.grant.name, || Some(target.pattern()), false);
+            }
         }
         Ok(())
     }
@@ -258,20 +269,26 @@ impl Outgoing {
         let mut denied = None;
         for grant in self.granting(target) {
             match addresses.iter().try_for_each(|address| grant.permits_address(*address)) {
-                Ok(()) => return self.trust.get(&grant.ca).cloned(),
-                Err(class) => denied = Some(class),
+                Ok(()) => {
+                    if self.quota.audit.is_on() && addresses.iter().any(|address| target.needs_private(*address)) {
+                        self.quota.audit.used(UseKind::Http, &target.pattern(), || Some("private".to_owned()), false);
+                    }
+                    return self.trust.get(&grant.ca).cloned();
+                }
+                Err(class) => denied = Some((class, grant)),
             }
         }
-        let class = denied.map_or("unknown", |class| class.name());
-        if let Refused::Stop(stop) = self.deny(&format!("{target}: its address is {class}")) {
+        let class = denied.map_or("unknown", |(class, _)| class.name());
+        let rule = denied.map(|(_, grant)| format!("`allow-private` and `allow` of `{grant}`")).unwrap_or_default();
+        if let Refused::Stop(stop) = self.deny(&format!("{target}: its address is {class}"), rule) {
             self.clock.stop(stop);
         }
         None
     }
 
     /// Counts a denial; where the policy says so, the guest is stopped for it.
-    fn deny(&self, detail: &str) -> Refused {
-        self.quota.denied_text(Capability::Http, detail);
+    fn deny(&self, detail: &str, rule: impl Into<Cow<'static, str>>) -> Refused {
+        self.quota.denied_text_by(Capability::Http, detail, rule);
         match self.policy.grants.on_denied {
             OnDenied::Error => Refused::Denied,
             OnDenied::Stop => {

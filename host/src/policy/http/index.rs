@@ -10,6 +10,7 @@ use super::{HostName, HostPattern, HttpGrant, HttpTarget};
 pub struct HttpIndex {
     exactly: HashMap<HostName, Vec<usize>>,
     below: HashMap<String, Vec<usize>>,
+    any: Vec<usize>,
 }
 
 impl HttpIndex {
@@ -20,6 +21,7 @@ impl HttpIndex {
             match &grant.host {
                 HostPattern::Exactly(host) => index.exactly.entry(host.clone()).or_default().push(place),
                 HostPattern::Below(parent) => index.below.entry(parent.clone()).or_default().push(place),
+                HostPattern::Any => index.any.push(place),
             }
         }
         index
@@ -43,8 +45,8 @@ impl HttpIndex {
             HostName::Address(_) => "",
         };
         let parents = name.match_indices('.').filter_map(|(dot, _)| self.below.get(name.get(dot + 1..)?));
-        let mut places: Vec<usize> =
-            self.exactly.get(target.host()).into_iter().chain(parents).flatten().copied().collect();
+        let named = self.exactly.get(target.host()).into_iter().chain(parents).flatten();
+        let mut places: Vec<usize> = named.chain(&self.any).copied().collect();
         places.sort_unstable();
         places.into_iter().filter(|place| grants.get(*place).is_some_and(|grant| grant.permits(target)))
     }
