@@ -33,7 +33,7 @@ use crate::policy::{LimitKind, Policy};
 use crate::quota::Quota;
 use crate::receipt::Receipt;
 use crate::scheduler::Clock;
-use crate::state::{HttpContext, State};
+use crate::state::{HttpContext, SocketsContext, State};
 use crate::stdio::{self, Channel, Sink};
 use crate::tenant::Tenant;
 
@@ -327,7 +327,8 @@ impl<E: Send + 'static> Host<E> {
             Ok(http) => http,
             Err(stop) => return never(stop),
         };
-        let given = Given { wasi, place, buckets, http, extension };
+        let sockets = SocketsContext::new(policy, self.egress(), &quota);
+        let given = Given { wasi, place, buckets, http, sockets, extension };
         let guest = Guest::new(&component, &tenant, Arc::clone(&quota), Arc::clone(&clock), given);
         let task = match self.guests() {
             Ok(guests) => guests.spawn(guest.run(call)),

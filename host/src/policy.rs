@@ -9,6 +9,7 @@ mod http;
 mod keyvalue;
 mod limits;
 mod net;
+mod net_grant;
 mod secret;
 mod tenant_limits;
 mod units;
@@ -23,6 +24,10 @@ pub use self::http::{HostName, HttpGrant, HttpScheme, HttpTarget, InvalidHttp, i
 pub use self::keyvalue::{BucketQuota, KeyValueAccess, KeyValueGrant, KeyValueStore, RedisUrl};
 pub use self::limits::{LIMITS, LimitKind, LimitRow, Limits, UNLIMITED, Unit};
 pub use self::net::AddressClass;
+pub use self::net_grant::{
+    AddressRange, InvalidNet, LookupGrant, NamePattern, NetAsk, NetDenial, NetDirection, NetGrant, NetHost,
+    NetProtocol, Pinned, permits as permits_net, permits_lookup,
+};
 pub(crate) use self::secret::PLACEHOLDER;
 pub use self::secret::{SecretGrant, SecretSource};
 pub use self::tenant_limits::{TENANT_LIMITS, TenantLimitRow, TenantLimits};

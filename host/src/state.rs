@@ -19,6 +19,7 @@ use crate::capability::http::HttpView;
 use crate::capability::keyvalue::KeyValueView;
 use crate::capability::logging::LoggingView;
 use crate::capability::random::RandomView;
+pub(crate) use crate::capability::sockets::SocketsContext;
 use crate::capability::sockets::SocketsView;
 use crate::keyvalue::Buckets;
 use crate::limiter::Limiter;
@@ -43,6 +44,7 @@ pub struct State<E = ()> {
     pub(crate) calls: Box<[u64]>,
     pub(crate) extension: E,
     pub(crate) http: HttpContext,
+    pub(crate) sockets: SocketsContext,
 }
 
 impl<E> State<E> {
@@ -113,8 +115,8 @@ impl<E> State<E> {
     pub(crate) fn sockets_view(&mut self) -> SocketsView<'_> {
         SocketsView {
             inner: wasmtime_wasi::sockets::WasiSocketsCtxView { ctx: self.wasi.sockets(), table: &mut self.table },
+            gate: &self.sockets.gate,
             quota: &self.quota,
-            on_denied: self.on_denied,
         }
     }
 }

@@ -29,6 +29,7 @@ mod library;
 mod limits;
 mod new;
 mod sharing;
+mod sockets;
 mod support;
 
 // The library's own tests start one too.

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, FromArgMatches};
-use host::policy::{DirGrant, HttpGrant, KeyValueGrant, LIMITS, LimitKind, LimitRow, Limits, Policy, StdioGrant, Unit};
+use host::policy::{
+    DirGrant, HttpGrant, KeyValueGrant, LIMITS, LimitKind, LimitRow, Limits, NetGrant, Policy, StdioGrant, Unit,
+};
 
 use super::files;
 
@@ -33,6 +35,11 @@ pub(super) struct PolicyFlags {
     /// Grant HTTP requests: methods (all if left out), scheme, host (`*.` stands for names below), port and path
     #[arg(long, value_name = "[METHODS ]URL", value_parser = HttpGrant::parse, help_heading = "Policy")]
     allow_http: Vec<HttpGrant>,
+
+    /// Grant connections over TCP, or over UDP where it says so: a name, an address or a range, and a port; `*` stands for
+    /// every one
+    #[arg(long, value_name = "[udp://]HOST:PORT", value_parser = NetGrant::parse, help_heading = "Policy")]
+    allow_net: Vec<NetGrant>,
 
     #[command(flatten)]
     limits: LimitFlags,
@@ -85,6 +92,7 @@ impl PolicyFlags {
             policy.grants.key_value.push(grant.clone());
         }
         policy.grants.http.extend(self.allow_http.iter().cloned());
+        policy.grants.net.extend(self.allow_net.iter().cloned());
         for (kind, amount) in &self.limits.0 {
             policy.limits.set(*kind, *amount);
         }

@@ -21,7 +21,7 @@ use crate::policy::Limits;
 use crate::quota::Quota;
 use crate::scheduler::{Clock, Metered, Waits};
 use crate::shared::Place;
-use crate::state::{HttpContext, State};
+use crate::state::{HttpContext, SocketsContext, State};
 use crate::tenant::Tenant;
 
 /// How a call that reached its own end did so.
@@ -75,6 +75,7 @@ pub(super) struct Given<E> {
     pub(super) place: Place,
     pub(super) buckets: Buckets,
     pub(super) http: HttpContext,
+    pub(super) sockets: SocketsContext,
     pub(super) extension: E,
 }
 
@@ -86,7 +87,7 @@ impl<E: Send + 'static> Guest<E> {
         clock: Arc<Clock>,
         given: Given<E>,
     ) -> Self {
-        let Given { wasi, place, buckets, http, extension } = given;
+        let Given { wasi, place, buckets, http, sockets, extension } = given;
         let policy = tenant.policy();
         let limits = policy.limits.clone();
         let mut table = ResourceTable::new();
@@ -105,6 +106,7 @@ impl<E: Send + 'static> Guest<E> {
             calls: vec![0; Interface::COUNT].into_boxed_slice(),
             extension,
             http,
+            sockets,
         };
         Self { pre: component.inner.pre.clone(), state, limits, quota, clock, place }
     }

@@ -5,6 +5,7 @@
 
 mod http;
 mod keyvalue;
+mod net;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -46,8 +47,22 @@ impl fmt::Display for PolicyErrors {
 /// Errors that are reported; a file with more than that is no policy.
 const MAX_ERRORS: usize = 100;
 
-const TOP_KEYS: &[&str] =
-    &["args", "config", "dir", "env", "http", "key-value", "limits", "on-denied", "secret", "stdio", "tenant", "tls"];
+const TOP_KEYS: &[&str] = &[
+    "args",
+    "config",
+    "dir",
+    "env",
+    "http",
+    "key-value",
+    "limits",
+    "lookup",
+    "net",
+    "on-denied",
+    "secret",
+    "stdio",
+    "tenant",
+    "tls",
+];
 
 pub(super) fn parse(text: &str) -> Result<Policy, PolicyErrors> {
     let (document, syntax) = DeTable::parse_recoverable(text);
@@ -92,6 +107,8 @@ impl Reader<'_> {
                 "tenant" => self.tenant(value, &mut policy.tenant),
                 "on-denied" => policy.grants.on_denied = self.on_denied(value),
                 "http" => policy.grants.http = self.http(value),
+                "net" => policy.grants.net = self.net(value),
+                "lookup" => policy.grants.lookup = self.lookups(value),
                 "secret" => policy.grants.secret = self.secrets(value),
                 "tls" => policy.grants.tls_ca = self.tls(value),
                 other => self.unknown((key, value), other, TOP_KEYS),

@@ -2,8 +2,7 @@
 //!
 //! Threat model: the guest names paths, variables and keys of its own choosing; the operator names what it may have.
 //! A grant is compared, never searched for: there are no patterns over variables or keys, so a guest that guesses
-//! names learns nothing. Sockets have no grant yet and are therefore always denied; HTTP and secrets have patterns of
-//! their own, in the modules beside this one.
+//! names learns nothing. Sockets, names, HTTP and secrets have patterns of their own, in the modules beside this one.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,6 +11,7 @@ use serde::Serialize;
 
 use super::http::HttpGrant;
 use super::keyvalue::KeyValueGrant;
+use super::net_grant::{LookupGrant, NetGrant};
 use super::secret::SecretGrant;
 
 /// Every grant of a policy. The default grants nothing: no directory, no variable, no argument, no bucket, closed standard
@@ -40,6 +40,12 @@ pub struct Grants {
     pub secret: Vec<SecretGrant>,
     /// A file with certificates of authorities that are trusted beside the system's.
     pub tls_ca: Option<PathBuf>,
+    /// Addresses that the guest may connect to or listen on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub net: Vec<NetGrant>,
+    /// Names that the guest may look up beside those that it may connect to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lookup: Vec<LookupGrant>,
 }
 
 /// One directory of the host under a name in the guest.
