@@ -33,7 +33,7 @@ use crate::policy::{LimitKind, Policy};
 use crate::quota::Quota;
 use crate::receipt::Receipt;
 use crate::scheduler::Clock;
-use crate::state::{HttpContext, SocketsContext, State};
+use crate::state::{Directories, HttpContext, SocketsContext, State};
 use crate::stdio::{self, Channel, Sink};
 use crate::tenant::Tenant;
 
@@ -318,6 +318,10 @@ impl<E: Send + 'static> Host<E> {
             Ok(wasi) => wasi,
             Err(stop) => return never(stop),
         };
+        let dirs = match self.dirs().open(&policy.grants.dir) {
+            Ok(budgets) => Directories::new(budgets),
+            Err(stop) => return never(stop),
+        };
         let opened = self.buckets(tenant.id().as_str(), &policy.grants.key_value);
         let buckets = match watch.until(opened, &mut cancel).await.and_then(|opened| opened) {
             Ok(buckets) => buckets,
@@ -328,7 +332,7 @@ impl<E: Send + 'static> Host<E> {
             Err(stop) => return never(stop),
         };
         let sockets = SocketsContext::new(policy, self.egress(), &quota);
-        let given = Given { wasi, place, buckets, http, sockets, extension };
+        let given = Given { wasi, place, buckets, http, sockets, dirs, extension };
         let guest = Guest::new(&component, &tenant, Arc::clone(&quota), Arc::clone(&clock), given);
         let task = match self.guests() {
             Ok(guests) => guests.spawn(guest.run(call)),

@@ -14,6 +14,7 @@ use crate::capability::clocks::ClocksView;
 use crate::capability::config::ConfigView;
 use crate::capability::errors::ErrorsView;
 use crate::capability::filesystem::FilesystemView;
+pub(crate) use crate::capability::filesystem::{DirAccounts, Directories};
 pub(crate) use crate::capability::http::HttpContext;
 use crate::capability::http::HttpView;
 use crate::capability::keyvalue::KeyValueView;
@@ -45,6 +46,8 @@ pub struct State<E = ()> {
     pub(crate) extension: E,
     pub(crate) http: HttpContext,
     pub(crate) sockets: SocketsContext,
+    /// Directories with a quota.
+    pub(crate) dirs: Directories,
 }
 
 impl<E> State<E> {
@@ -93,6 +96,7 @@ impl<E> State<E> {
             },
             quota: &self.quota,
             listings: &mut self.listings,
+            dirs: &mut self.dirs,
             on_denied: self.on_denied,
         }
     }

@@ -28,6 +28,7 @@ mod keyvalue;
 mod library;
 mod limits;
 mod new;
+mod quota;
 mod sharing;
 mod sockets;
 mod support;

@@ -21,7 +21,7 @@ use crate::policy::Limits;
 use crate::quota::Quota;
 use crate::scheduler::{Clock, Metered, Waits};
 use crate::shared::Place;
-use crate::state::{HttpContext, SocketsContext, State};
+use crate::state::{Directories, HttpContext, SocketsContext, State};
 use crate::tenant::Tenant;
 
 /// How a call that reached its own end did so.
@@ -76,6 +76,7 @@ pub(super) struct Given<E> {
     pub(super) buckets: Buckets,
     pub(super) http: HttpContext,
     pub(super) sockets: SocketsContext,
+    pub(super) dirs: Directories,
     pub(super) extension: E,
 }
 
@@ -87,7 +88,7 @@ impl<E: Send + 'static> Guest<E> {
         clock: Arc<Clock>,
         given: Given<E>,
     ) -> Self {
-        let Given { wasi, place, buckets, http, sockets, extension } = given;
+        let Given { wasi, place, buckets, http, sockets, dirs, extension } = given;
         let policy = tenant.policy();
         let limits = policy.limits.clone();
         let mut table = ResourceTable::new();
@@ -107,6 +108,7 @@ impl<E: Send + 'static> Guest<E> {
             extension,
             http,
             sockets,
+            dirs,
         };
         Self { pre: component.inner.pre.clone(), state, limits, quota, clock, place }
     }
