@@ -22,7 +22,7 @@ use crate::linker;
 use crate::outcome::{Refusal, Stop};
 use crate::policy::{KeyValueGrant, LimitKind, Policy};
 use crate::shared::{HostLimits, InUse, Shared};
-use crate::state::State;
+use crate::state::{DirAccounts, State};
 use crate::text::escape;
 
 /// Runs components. `E` is the embedder's own type in each invocation's store.
@@ -34,6 +34,7 @@ pub struct Host<E: Send + 'static = ()> {
     pub(crate) shared: Arc<Shared>,
     stores: Arc<Stores>,
     egress: Arc<Egress>,
+    dirs: DirAccounts,
 }
 
 /// Makes a [`Host`] that is not the usual one.
@@ -164,6 +165,11 @@ impl<E: Send + 'static> Host<E> {
         &self.egress
     }
 
+    /// What is counted of directories with a quota.
+    pub(crate) fn dirs(&self) -> &DirAccounts {
+        &self.dirs
+    }
+
     /// The engine and linker for a key, made on first use.
     fn prepared(&self, key: EngineKey) -> Result<Prepared<E>, Stop> {
         let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
@@ -269,6 +275,7 @@ impl<E: Send + 'static> HostBuilder<E> {
             shared: Arc::new(shared),
             stores: Arc::default(),
             egress: Arc::new(Egress::new(self.resolver)),
+            dirs: DirAccounts::default(),
         };
         // So that a clash of host functions shows now and not at the first component.
         host.prepared(EngineKey::of(&Policy::default()))

@@ -34,7 +34,7 @@ use crate::policy::{LimitKind, Policy};
 use crate::quota::Quota;
 use crate::receipt::Receipt;
 use crate::scheduler::Clock;
-use crate::state::{HttpContext, State};
+use crate::state::{Directories, HttpContext, SocketsContext, State};
 use crate::stdio::{self, Channel, Sink};
 use crate::tenant::Tenant;
 
@@ -340,6 +340,10 @@ impl<E: Send + 'static> Host<E> {
             Ok(wasi) => wasi,
             Err(stop) => return never(stop),
         };
+        let dirs = match self.dirs().open(&policy.grants.dir) {
+            Ok(budgets) => Directories::new(budgets),
+            Err(stop) => return never(stop),
+        };
         let opened = self.buckets(tenant.id().as_str(), &policy.grants.key_value);
         let buckets = match watch.until(opened, &mut cancel).await.and_then(|opened| opened) {
             Ok(buckets) => buckets,
@@ -350,7 +354,9 @@ impl<E: Send + 'static> Host<E> {
             Ok(http) => http,
             Err(stop) => return never(stop),
         };
-        let given = Given { wasi, place, buckets, http, extension, deterministic: deterministic.clone() };
+        let sockets = SocketsContext::new(policy, self.egress(), &quota);
+        let deterministic_run = deterministic.clone();
+        let given = Given { wasi, place, buckets, http, sockets, dirs, extension, deterministic: deterministic_run };
         let guest = Guest::new(&component, &tenant, Arc::clone(&quota), Arc::clone(&clock), given);
         let task = match self.guests() {
             Ok(guests) => guests.spawn(guest.run(call)),

@@ -79,9 +79,9 @@ interfaces! {
     Preopens = "wasi:filesystem/preopens" => filesystem::preopens as Filesystem, |s| s.filesystem();
     FilesystemTypes = "wasi:filesystem/types" => filesystem::types as Filesystem, |s| s.filesystem();
     InstanceNetwork = "wasi:sockets/instance-network" => sockets::instance_network as WasiSockets, |s| s.sockets();
-    Tcp = "wasi:sockets/tcp" => sockets::tcp as WasiSockets, |s| s.sockets();
+    Tcp = "wasi:sockets/tcp" => sockets::tcp as Sockets, |s| s.sockets_view();
     TcpCreate = "wasi:sockets/tcp-create-socket" => sockets::tcp_create_socket as Sockets, |s| s.sockets_view();
-    Udp = "wasi:sockets/udp" => sockets::udp as WasiSockets, |s| s.sockets();
+    Udp = "wasi:sockets/udp" => sockets::udp as Sockets, |s| s.sockets_view();
     UdpCreate = "wasi:sockets/udp-create-socket" => sockets::udp_create_socket as Sockets, |s| s.sockets_view();
     NameLookup = "wasi:sockets/ip-name-lookup" => sockets::ip_name_lookup as Sockets, |s| s.sockets_view();
     ConfigStore = "wasi:config/store" => store as Config, |s| s.config();

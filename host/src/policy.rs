@@ -15,6 +15,7 @@ mod limits;
 mod meet;
 mod needs;
 mod net;
+mod net_grant;
 mod secret;
 mod suggest;
 mod tenant_limits;
@@ -37,6 +38,10 @@ pub use self::keyvalue::{BucketQuota, KeyValueAccess, KeyValueGrant, KeyValueSto
 pub use self::limits::{LIMITS, LimitKind, LimitRow, Limits, UNLIMITED, Unit};
 pub use self::needs::{Fit, fit};
 pub use self::net::AddressClass;
+pub use self::net_grant::{
+    AddressRange, InvalidNet, LookupGrant, NamePattern, NetAsk, NetDenial, NetDirection, NetGrant, NetHost,
+    NetProtocol, Pinned, permits as permits_net, permits_lookup,
+};
 pub(crate) use self::secret::PLACEHOLDER;
 pub use self::secret::{SecretGrant, SecretSource};
 pub use self::suggest::{Observed, Suggestion, suggest};
@@ -107,7 +112,7 @@ impl Policy {
     /// secret its place.
     pub fn audit_default() -> Self {
         let mut policy = Self::default();
-        let here = DirGrant { host: ".".into(), guest: ".".to_owned(), access: DirAccess::ReadOnly };
+        let here = DirGrant::new(".", ".", DirAccess::ReadOnly);
         policy.grants.dir.push(here);
         policy.grants.http = [HttpScheme::Http, HttpScheme::Https].map(HttpGrant::any).to_vec();
         policy.grants.stdio = Some(StdioGrant::ALL);

@@ -74,6 +74,16 @@ pub struct Quota {
     pub http_sent_bytes: AtomicU64,
     /// Bytes of response bodies, for the receipt.
     pub http_received_bytes: AtomicU64,
+    /// Sockets that are open now.
+    pub sockets: Gauge,
+    /// Bytes that sockets sent and received.
+    pub net_bytes: Counter,
+    /// Names that were looked up.
+    pub lookups: Counter,
+    /// Bytes that sockets sent, for the receipt.
+    pub net_sent_bytes: AtomicU64,
+    /// Bytes that sockets received, for the receipt.
+    pub net_received_bytes: AtomicU64,
 }
 
 /// What was denied, by capability, what was asked for, and the rule that decided.
@@ -190,6 +200,11 @@ impl Quota {
             http_headers: Counter::new(LimitKind::HttpHeaders, limits, None),
             http_sent_bytes: AtomicU64::new(0),
             http_received_bytes: AtomicU64::new(0),
+            sockets: Gauge::new(LimitKind::Sockets, limits, None),
+            net_bytes: Counter::new(LimitKind::NetBytes, limits, None),
+            lookups: Counter::new(LimitKind::Lookups, limits, None),
+            net_sent_bytes: AtomicU64::new(0),
+            net_received_bytes: AtomicU64::new(0),
         }
     }
 

@@ -119,6 +119,14 @@ pub struct Usage {
     pub http_received_bytes: u64,
     /// Bytes of request lines and headers of HTTP requests and responses.
     pub http_header_bytes: u64,
+    /// The most sockets that were open at once.
+    pub sockets_peak: u64,
+    /// Bytes that sockets sent.
+    pub net_sent_bytes: u64,
+    /// Bytes that sockets received.
+    pub net_received_bytes: u64,
+    /// Names that were looked up, denied ones included.
+    pub lookups: u64,
 }
 
 /// One thing that was denied.
@@ -241,6 +249,10 @@ impl Usage {
             http_sent_bytes: quota.http_sent_bytes.load(Relaxed),
             http_received_bytes: quota.http_received_bytes.load(Relaxed),
             http_header_bytes: quota.http_headers.used(),
+            sockets_peak: quota.sockets.peak(),
+            net_sent_bytes: quota.net_sent_bytes.load(Relaxed),
+            net_received_bytes: quota.net_received_bytes.load(Relaxed),
+            lookups: quota.lookups.used(),
             ..Self::default()
         }
     }

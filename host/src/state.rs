@@ -15,11 +15,13 @@ use crate::capability::config::ConfigView;
 use crate::capability::environment::EnvironmentView;
 use crate::capability::errors::ErrorsView;
 use crate::capability::filesystem::FilesystemView;
+pub(crate) use crate::capability::filesystem::{DirAccounts, Directories};
 pub(crate) use crate::capability::http::HttpContext;
 use crate::capability::http::HttpView;
 use crate::capability::keyvalue::KeyValueView;
 use crate::capability::logging::LoggingView;
 use crate::capability::random::RandomView;
+pub(crate) use crate::capability::sockets::SocketsContext;
 use crate::capability::sockets::SocketsView;
 use crate::deterministic::Deterministic;
 use crate::keyvalue::Buckets;
@@ -47,6 +49,9 @@ pub struct State<E = ()> {
     pub(crate) http: HttpContext,
     /// Clock and random bytes, where they are not the real ones.
     pub(crate) deterministic: Option<Arc<Deterministic>>,
+    pub(crate) sockets: SocketsContext,
+    /// Directories with a quota.
+    pub(crate) dirs: Directories,
 }
 
 impl<E> State<E> {
@@ -95,6 +100,7 @@ impl<E> State<E> {
             },
             quota: &self.quota,
             listings: &mut self.listings,
+            dirs: &mut self.dirs,
             on_denied: self.on_denied,
         }
     }
@@ -125,8 +131,8 @@ impl<E> State<E> {
     pub(crate) fn sockets_view(&mut self) -> SocketsView<'_> {
         SocketsView {
             inner: wasmtime_wasi::sockets::WasiSocketsCtxView { ctx: self.wasi.sockets(), table: &mut self.table },
+            gate: &self.sockets.gate,
             quota: &self.quota,
-            on_denied: self.on_denied,
         }
     }
 }

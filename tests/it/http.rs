@@ -1,6 +1,6 @@
 //! Requests to the outside: what is granted reaches a real server, and nothing else does.
 
-mod lab;
+pub(crate) mod lab;
 mod limits;
 mod peer;
 mod secrets;

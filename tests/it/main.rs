@@ -30,8 +30,10 @@ mod library;
 mod limits;
 mod new;
 mod policy;
+mod quota;
 mod samples;
 mod sharing;
+mod sockets;
 mod support;
 
 // The library's own tests start one too.

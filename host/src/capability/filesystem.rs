@@ -5,8 +5,17 @@
 //! component at a time below an open directory and refuses all of these; this file carries each call there and counts
 //! what was refused, since every error passes through one conversion. It opens files without end: each open file,
 //! directory and stream counts against the limit `files`. It lists a directory of millions of entries, all of which
-//! wasmtime-wasi collects at once: they are counted first and held in the invocation's memory. Quotas on bytes and files
-//! are absent: a guest with a read-write directory can fill the disk that it is on.
+//! wasmtime-wasi collects at once: they are counted first and held in the invocation's memory. It fills the disk: with
+//! bytes, with a length behind which there are none yet, with names of what is empty, with files that it keeps open after
+//! their names are gone, or by way of another directory that it was granted. In a directory with a quota every change is
+//! made by [`held`] or [`output`] and counted in an [`account`]; links and renames between two accounts are refused.
+//!
+//! What other programs write into a directory while an account is in use isn't seen until the next one begins. A directory
+//! without a quota can be filled until the disk is full.
+
+mod account;
+mod held;
+mod output;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,6 +33,10 @@ use wasmtime_wasi::p2::{
     DynInputStream, DynOutputStream, FsError, FsResult, InputStream, OutputStream, Pollable, StreamResult,
 };
 
+pub(crate) use self::account::DirAccounts;
+use self::account::{Handle, Over};
+pub(crate) use self::held::Directories;
+use self::output::Output;
 use crate::outcome::{Capability, Stop, StopReason};
 use crate::policy::OnDenied;
 use crate::quota::{Quota, Slot};
@@ -34,6 +47,7 @@ pub(crate) struct FilesystemView<'a> {
     pub(crate) quota: &'a Arc<Quota>,
     /// Bytes that each open listing of a directory holds.
     pub(crate) listings: &'a mut HashMap<u32, u64>,
+    pub(crate) dirs: &'a mut Directories,
     pub(crate) on_denied: OnDenied,
 }
 
@@ -41,6 +55,7 @@ pub(crate) struct FilesystemView<'a> {
 struct Counted<S> {
     inner: S,
     _slot: Slot,
+    _handle: Option<Arc<Handle>>,
 }
 
 /// Bytes that an entry of a listing takes beside its name.
@@ -76,10 +91,15 @@ impl FilesystemView<'_> {
     }
 
     /// Lets a stream count as open for as long as it lives.
-    fn count(&mut self, stream: &Resource<DynOutputStream>, slot: Slot) -> FsResult<()> {
+    fn count(&mut self, stream: &Resource<DynOutputStream>, fd: &Fd, at: Option<u64>, slot: Slot) -> FsResult<()> {
+        let held = self.dirs.budget(fd).zip(self.file(fd)?);
         let place = self.inner.table.get_mut(stream)?;
-        let inner = std::mem::replace(place, Box::new(wasmtime_wasi::p2::pipe::SinkOutputStream));
-        *place = Box::new(Counted { inner, _slot: slot });
+        let mut inner: DynOutputStream = std::mem::replace(place, Box::new(wasmtime_wasi::p2::pipe::SinkOutputStream));
+        if let Some((budget, file)) = held {
+            let (quota, on_denied) = (Arc::clone(self.quota), self.on_denied);
+            inner = Box::new(Output { file, budget, at, quota, on_denied, state: output::State::Ready });
+        }
+        *place = Box::new(Counted { inner, _slot: slot, _handle: self.dirs.handle(fd) });
         Ok(())
     }
 
@@ -173,6 +193,7 @@ impl preopens::Host for FilesystemView<'_> {
         for (descriptor, guest) in &directories {
             self.quota.audit.granted_dir(descriptor.rep(), guest);
         }
+        self.dirs.preopened(directories.iter().map(|(fd, _)| fd.rep()));
         Ok(directories)
     }
 }
@@ -204,6 +225,32 @@ impl types::Host for FilesystemView<'_> {
     }
 }
 
+/// Counts a quota without room as a denial, and stops the guest where the policy says so.
+fn deny(quota: &Quota, on_denied: OnDenied, over: &Over) -> Result<(), Stop> {
+    quota.denied(Capability::Dir, over.0);
+    if on_denied == OnDenied::Error {
+        return Ok(());
+    }
+    let message = format!("the guest wrote more than the quota of a directory ({})", over.0);
+    let hint = "raise `max-bytes` or `max-files` under `[[dir]]`, or let the guest go on with `on-denied = \"error\"`";
+    Err(Stop::new(StopReason::Denied(Capability::Dir), message).with_hint(hint))
+}
+
+/// What a full disk says.
+fn full() -> std::io::Error {
+    rustix::io::Errno::NOSPC.into()
+}
+
+/// Methods that go to one of another name with the same arguments.
+macro_rules! held {
+    ($($name:ident($fd:ident: $fty:ty $(, $arg:ident: $ty:ty)*) -> $result:ty = $held:ident;)*) => {
+        $(async fn $name(&mut self, $fd: $fty $(, $arg: $ty)*) -> $result {
+            self.touched(stringify!($name), &$fd);
+            self.$held($fd $(, $arg)*).await
+        })*
+    };
+}
+
 /// Methods that do what wasmtime-wasi does.
 macro_rules! delegate {
     ($($name:ident($fd:ident: $fty:ty $(, $arg:ident: $ty:ty)*) -> $result:ty;)*) => {
@@ -222,36 +269,39 @@ impl HostDescriptor for FilesystemView<'_> {
         sync_data(fd: Fd) -> FsResult<()>;
         get_flags(fd: Fd) -> FsResult<DescriptorFlags>;
         get_type(fd: Fd) -> FsResult<DescriptorType>;
-        set_size(fd: Fd, size: Filesize) -> FsResult<()>;
         set_times(fd: Fd, accessed: NewTimestamp, modified: NewTimestamp) -> FsResult<()>;
         read(fd: Fd, len: Filesize, offset: Filesize) -> FsResult<(Vec<u8>, bool)>;
-        write(fd: Fd, buffer: Vec<u8>, offset: Filesize) -> FsResult<Filesize>;
         sync(fd: Fd) -> FsResult<()>;
-        create_directory_at(fd: Fd, path: String) -> FsResult<()>;
         stat(fd: Fd) -> FsResult<DescriptorStat>;
         stat_at(fd: Fd, flags: PathFlags, path: String) -> FsResult<DescriptorStat>;
         set_times_at(
             fd: Fd, flags: PathFlags, path: String, accessed: NewTimestamp, modified: NewTimestamp
         ) -> FsResult<()>;
         readlink_at(fd: Fd, path: String) -> FsResult<String>;
-        remove_directory_at(fd: Fd, path: String) -> FsResult<()>;
-        symlink_at(fd: Fd, path: String, new_path: String) -> FsResult<()>;
-        unlink_file_at(fd: Fd, path: String) -> FsResult<()>;
         is_same_object(fd: Fd, other: Fd) -> wasmtime::Result<bool>;
         metadata_hash(fd: Fd) -> FsResult<MetadataHashValue>;
         metadata_hash_at(fd: Fd, flags: PathFlags, path: String) -> FsResult<MetadataHashValue>;
     }
 
+    held! {
+        set_size(fd: Fd, size: Filesize) -> FsResult<()> = set_size_held;
+        write(fd: Fd, buffer: Vec<u8>, offset: Filesize) -> FsResult<Filesize> = write_held;
+        create_directory_at(fd: Fd, path: String) -> FsResult<()> = create_directory_held;
+        remove_directory_at(fd: Fd, path: String) -> FsResult<()> = remove_directory_held;
+        symlink_at(fd: Fd, path: String, new_path: String) -> FsResult<()> = symlink_held;
+        unlink_file_at(fd: Fd, path: String) -> FsResult<()> = unlink_held;
+    }
+
     async fn link_at(&mut self, fd: Fd, flags: PathFlags, path: String, to: Fd, new_path: String) -> FsResult<()> {
         self.touched("link_at", &fd);
         self.touched("link_at", &to);
-        self.inner.link_at(fd, flags, path, to, new_path).await
+        self.link_held(fd, flags, path, to, new_path).await
     }
 
     async fn rename_at(&mut self, fd: Fd, path: String, to: Fd, new_path: String) -> FsResult<()> {
         self.touched("rename_at", &fd);
         self.touched("rename_at", &to);
-        self.inner.rename_at(fd, path, to, new_path).await
+        self.rename_held(fd, path, to, new_path).await
     }
 
     async fn open_at(
@@ -264,7 +314,7 @@ impl HostDescriptor for FilesystemView<'_> {
     ) -> FsResult<Fd> {
         self.quota.files.grow_or_stop(1).map_err(FsError::trap)?;
         let (parent, audited) = (fd.rep(), self.quota.audit.is_on().then(|| path.clone()));
-        let opened = self.inner.open_at(fd, path_flags, path, open_flags, flags).await;
+        let opened = self.open_held(fd, path_flags, path, open_flags, flags).await;
         if let Some(path) = audited {
             let write = open_flags.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE)
                 || flags.intersects(DescriptorFlags::WRITE | DescriptorFlags::MUTATE_DIRECTORY);
@@ -300,31 +350,35 @@ impl HostDescriptor for FilesystemView<'_> {
 
     fn read_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynInputStream>> {
         let slot = self.slot()?;
+        let handle = self.dirs.handle(&fd);
         let stream = self.inner.read_via_stream(fd, offset)?;
         let place = self.inner.table.get_mut(&stream)?;
         let inner = std::mem::replace(place, Box::new(wasmtime_wasi::p2::pipe::ClosedInputStream));
-        *place = Box::new(Counted { inner, _slot: slot });
+        *place = Box::new(Counted { inner, _slot: slot, _handle: handle });
         Ok(stream)
     }
 
     fn write_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynOutputStream>> {
         let slot = self.slot()?;
+        let same = Resource::new_borrow(fd.rep());
         let stream = self.inner.write_via_stream(fd, offset)?;
-        self.count(&stream, slot)?;
+        self.count(&stream, &same, Some(offset), slot)?;
         Ok(stream)
     }
 
     fn append_via_stream(&mut self, fd: Fd) -> FsResult<Resource<DynOutputStream>> {
         let slot = self.slot()?;
+        let same = Resource::new_borrow(fd.rep());
         let stream = self.inner.append_via_stream(fd)?;
-        self.count(&stream, slot)?;
+        self.count(&stream, &same, None, slot)?;
         Ok(stream)
     }
 
     fn drop(&mut self, fd: Fd) -> wasmtime::Result<()> {
-        let descriptor = fd.rep();
+        let rep = fd.rep();
         HostDescriptor::drop(&mut self.inner, fd)?;
-        self.quota.audit.closed(descriptor);
+        self.quota.audit.closed(rep);
+        self.dirs.closed(rep);
         self.quota.files.shrink(1);
         Ok(())
     }

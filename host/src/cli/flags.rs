@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, FromArgMatches};
-use host::policy::{DirGrant, HttpGrant, KeyValueGrant, LIMITS, LimitKind, LimitRow, Limits, Policy, StdioGrant, Unit};
+use host::policy::{
+    DirGrant, HttpGrant, KeyValueGrant, LIMITS, LimitKind, LimitRow, Limits, NetGrant, Policy, StdioGrant, Unit,
+};
 
 use super::{files, report};
 
@@ -42,6 +44,11 @@ pub(super) struct PolicyFlags {
     /// runs are the same
     #[arg(long, value_name = "SEED", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64), help_heading = "Policy")]
     deterministic: Option<u64>,
+
+    /// Grant connections over TCP, or over UDP where it says so: a name, an address or a range, and a port; `*` stands for
+    /// every one
+    #[arg(long, value_name = "[udp://]HOST:PORT", value_parser = NetGrant::parse, help_heading = "Policy")]
+    allow_net: Vec<NetGrant>,
 
     #[command(flatten)]
     limits: LimitFlags,
@@ -106,6 +113,7 @@ impl PolicyFlags {
         if let Some(seed) = self.deterministic {
             policy.make_deterministic(seed);
         }
+        policy.grants.net.extend(self.allow_net.iter().cloned());
         for (kind, amount) in &self.limits.0 {
             policy.limits.set(*kind, *amount);
         }

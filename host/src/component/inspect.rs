@@ -133,7 +133,9 @@ fn grants(imports: &[String]) -> Vec<String> {
         ("wasi:config/", "config: configuration values"),
         ("wasi:keyvalue/", "key-value: key-value buckets"),
         ("sandbox:host/config", "config: configuration values"),
-        ("wasi:sockets/", "network: not yet grantable, always denied"),
+        ("wasi:sockets/tcp", "net: sockets"),
+        ("wasi:sockets/udp", "net: sockets"),
+        ("wasi:sockets/ip-name-lookup", "lookup: host names"),
     ];
     let mut grants = Vec::new();
     for (prefix, grant) in table {

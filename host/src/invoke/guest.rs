@@ -22,7 +22,7 @@ use crate::policy::Limits;
 use crate::quota::Quota;
 use crate::scheduler::{Clock, Metered, Waits};
 use crate::shared::Place;
-use crate::state::{HttpContext, State};
+use crate::state::{Directories, HttpContext, SocketsContext, State};
 use crate::tenant::Tenant;
 
 /// How a call that reached its own end did so.
@@ -78,6 +78,8 @@ pub(super) struct Given<E> {
     pub(super) place: Place,
     pub(super) buckets: Buckets,
     pub(super) http: HttpContext,
+    pub(super) sockets: SocketsContext,
+    pub(super) dirs: Directories,
     pub(super) extension: E,
     pub(super) deterministic: Option<Arc<Deterministic>>,
 }
@@ -90,7 +92,7 @@ impl<E: Send + 'static> Guest<E> {
         clock: Arc<Clock>,
         given: Given<E>,
     ) -> Self {
-        let Given { wasi, place, buckets, http, extension, deterministic } = given;
+        let Given { wasi, place, buckets, http, sockets, dirs, extension, deterministic } = given;
         let policy = tenant.policy();
         let limits = policy.limits.clone();
         let mut table = ResourceTable::new();
@@ -110,6 +112,8 @@ impl<E: Send + 'static> Guest<E> {
             extension,
             http,
             deterministic,
+            sockets,
+            dirs,
         };
         Self { pre: component.inner.pre.clone(), state, limits, quota, clock, place }
     }

@@ -25,8 +25,8 @@ pub struct Audit {
 pub struct Use {
     /// Which key of the policy grants it.
     pub kind: UseKind,
-    /// The variable, the key, the bucket, the guest's path of the directory that is granted, the secret, or the request
-    /// as a pattern.
+    /// The variable, the key, the bucket, the guest's path of the directory that is granted, the secret, the request
+    /// as a pattern, the name that was looked up, or the grant for sockets.
     pub name: String,
     /// For a directory, what was touched below it, at most two levels deep. For a request, `private` where it went to
     /// an address that isn't public. For a secret, the request that it went into. For a key that isn't there, `absent`.
@@ -53,6 +53,10 @@ pub enum UseKind {
     Http,
     /// A bucket of `key-value`.
     KeyValue,
+    /// A name that was looked up, under `lookup` or `net`.
+    Lookup,
+    /// A grant of `net`.
+    Net,
     /// A `secret` that went into a request.
     Secret,
 }

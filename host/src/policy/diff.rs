@@ -16,6 +16,7 @@ use super::grants::{DirGrant, Grants, OnDenied};
 use super::http::HttpGrant;
 use super::keyvalue::{BucketQuota, KeyValueGrant};
 use super::limits::{LIMITS, LimitRow, UNLIMITED, Unit};
+use super::net_grant::{LookupGrant, NetGrant};
 use super::secret::SecretGrant;
 use super::tenant_limits::TENANT_LIMITS;
 
@@ -87,7 +88,21 @@ impl Found {
     }
 
     fn grants(&mut self, old: &Grants, new: &Grants) {
-        let Grants { dir, env, args, config, key_value, stdio, on_denied, http, secret, tls_ca, deterministic } = old;
+        let Grants {
+            dir,
+            env,
+            args,
+            config,
+            key_value,
+            stdio,
+            on_denied,
+            http,
+            secret,
+            tls_ca,
+            deterministic,
+            net,
+            lookup,
+        } = old;
         self.list("dir", dir, &new.dir, covers_dir, show_dir);
         self.values("env", env, &new.env);
         if *args != new.args {
@@ -117,6 +132,8 @@ impl Found {
             _ => {}
         }
         self.http(http, &new.http);
+        self.list("net", net, &new.net, NetGrant::covers, show_net);
+        self.list("lookup", lookup, &new.lookup, LookupGrant::covers, show_lookup);
         self.list("secret", secret, &new.secret, covers_secret, show_secret);
         // Another seed permits neither more nor less.
         match (deterministic, new.deterministic) {
@@ -182,13 +199,25 @@ impl Found {
 }
 
 fn covers_dir(a: &DirGrant, b: &DirGrant) -> bool {
-    let DirGrant { host, guest, access } = a;
-    *host == b.host && *guest == b.guest && (access.permits_writing() || !b.access.permits_writing())
+    let DirGrant { host, guest, access, max_bytes, max_files } = a;
+    let as_large = max_bytes.is_none_or(|most| b.max_bytes.is_some_and(|other| other <= most))
+        && max_files.is_none_or(|most| b.max_files.is_some_and(|other| other <= most));
+    *host == b.host && *guest == b.guest && (!b.access.permits_writing() || (access.permits_writing() && as_large))
 }
 
 fn show_dir(dir: &DirGrant) -> String {
     let access = if dir.access.permits_writing() { "read-write" } else { "read-only" };
-    format!("`{}` as `{}`, {access}", dir.host.display(), dir.guest)
+    let bytes = dir.max_bytes.map(|most| format!(", max-bytes {most}")).unwrap_or_default();
+    let files = dir.max_files.map(|most| format!(", max-files {most}")).unwrap_or_default();
+    format!("`{}` as `{}`, {access}{bytes}{files}", dir.host.display(), dir.guest)
+}
+
+fn show_net(grant: &NetGrant) -> String {
+    format!("`{grant}`{}", if grant.allow_private { ", private addresses too" } else { "" })
+}
+
+fn show_lookup(grant: &LookupGrant) -> String {
+    format!("`{}`{}", grant.name, if grant.allow_private { ", private addresses too" } else { "" })
 }
 
 fn covers_bucket(a: &KeyValueGrant, b: &KeyValueGrant) -> bool {

@@ -3,12 +3,15 @@
 //! What is asked here is answered by the functions that decide while a guest runs ([`HttpGrant::permits`],
 //! [`SecretGrant::permits`], names compared as they are), so an explanation can't say anything else than the host does.
 
+mod net;
+
 use core::net::IpAddr;
 
 use serde::Serialize;
 
 use super::http::{HttpGrant, HttpTarget};
 use super::limits::LIMITS;
+use super::net_grant::NetProtocol;
 use super::secret::SecretGrant;
 use super::{Limits, Policy};
 
@@ -63,11 +66,9 @@ impl Policy {
             "config" => Ok(value(question, "config", name, self.grants.config.contains_key(name))),
             "stdio" => self.explain_stdio(question, name),
             "limit" => self.explain_limit(question, name),
-            // The place for grants of addresses and of names.
-            "tcp" | "udp" | "dns" => {
-                let why = "no key of a policy grants sockets or name look-ups".to_owned();
-                Ok(Explanation { asked: question.to_owned(), allowed: false, rule: None, why: vec![why] })
-            }
+            "tcp" => self.explain_net(question, NetProtocol::Tcp, name),
+            "udp" => self.explain_net(question, NetProtocol::Udp, name),
+            "dns" => Ok(self.explain_lookup(question, &name.to_ascii_lowercase())),
             _ => Err(format!("`{kind}:` is nothing that can be asked about: {FORMS}")),
         }
     }
@@ -267,6 +268,9 @@ mod tests {
              [[key-value]]\nbucket = 'b'\nstore = 'memory'\naccess = 'read-only'\n\
              [[http]]\nallow = 'GET https://a.example/v1'\n\
              [[http]]\nallow = 'https://*.b.example'\nallow-private = true\n\
+             [[net]]\nconnect = '*.a.example:5432'\n\
+             [[net]]\nconnect = '0.0.0.0/0:80'\n\
+             [[lookup]]\nname = '*.other.example'\n\
              [[secret]]\nname = 's'\nenv = 'S'\nheader = 'x-s'\nfor = ['https://a.example']\n",
         )
         .unwrap()
@@ -299,13 +303,20 @@ mod tests {
             ("secret:s GET https://a.example/v1", true, "number 1", "`x-s`"),
             ("secret:s GET https://a.example/v2", false, "number 1", "covers the request"),
             ("secret:t GET https://a.example/v1", false, "", "no `[[secret]]`"),
-            ("tcp:localhost:80", false, "", "sockets"),
+            ("tcp:localhost:81", false, "", "no `[[net]]`"),
+            ("tcp:db.a.example:5432", true, "number 1", "as if it had a public address"),
+            ("udp:db.a.example:5432", false, "", "no `[[net]]`"),
+            ("tcp:10.0.0.1:80", false, "", "number 2) fits, but the address is private"),
+            ("tcp:8.8.8.8:80", true, "number 2", ""),
+            ("dns:db.a.example", true, "number 1", "refused unless"),
+            ("dns:x.other.example", true, "number 1", "refused unless"),
+            ("dns:elsewhere.example", false, "", "no `[[lookup]]`"),
         ] {
             let got = policy().explain(question).unwrap();
             assert_eq!(got.allowed, allowed, "{question}: {got:?}");
             assert!(got.rule.as_deref().unwrap_or_default().contains(rule), "{question}: {got:?}");
             assert_eq!(got.rule.is_none(), rule.is_empty(), "{question}: {got:?}");
-            assert!(got.why.iter().any(|line| line.contains(why)), "{question}: {got:?}");
+            assert!(why.is_empty() || got.why.iter().any(|line| line.contains(why)), "{question}: {got:?}");
         }
         for wrong in ["", "a", "door:x", "GET ftp://a", "limit:nothing", "stdio:x", "GET https://a@b", "secret:s"] {
             assert!(policy().explain(wrong).is_err(), "{wrong}");

@@ -5,6 +5,7 @@
 
 mod http;
 mod keyvalue;
+mod net;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +17,7 @@ use toml::de::{DeTable, DeValue};
 use super::grants::{DirAccess, DirGrant, OnDenied, StdioGrant};
 use super::limits::{LIMITS, LimitKind, Limits, Unit};
 use super::tenant_limits::{TENANT_LIMITS, TenantLimits};
+use super::units::Bytes;
 use super::{Grants, Policy};
 
 /// One thing that is wrong with a policy file.
@@ -55,6 +57,8 @@ const TOP_KEYS: &[&str] = &[
     "http",
     "key-value",
     "limits",
+    "lookup",
+    "net",
     "on-denied",
     "secret",
     "stdio",
@@ -105,6 +109,8 @@ impl Reader<'_> {
                 "tenant" => self.tenant(value, &mut policy.tenant),
                 "on-denied" => policy.grants.on_denied = self.on_denied(value),
                 "http" => policy.grants.http = self.http(value),
+                "net" => policy.grants.net = self.net(value),
+                "lookup" => policy.grants.lookup = self.lookups(value),
                 "secret" => policy.grants.secret = self.secrets(value),
                 "tls" => policy.grants.tls_ca = self.tls(value),
                 "deterministic" => policy.grants.deterministic = self.seed(value),
@@ -331,6 +337,7 @@ impl Reader<'_> {
     fn dir(&mut self, item: &Spanned<DeValue<'_>>) -> Option<DirGrant> {
         let table = self.expect_table("dir", item)?;
         let (mut host, mut guest, mut access) = (None, None, None);
+        let (mut max_bytes, mut max_files) = (None, None);
         for (key, value) in table.iter() {
             match key.get_ref().as_ref() {
                 "host" => host = self.string("host", value).filter(|path| !path.is_empty()),
@@ -345,7 +352,9 @@ impl Reader<'_> {
                     }
                     None => access = Some(DirAccess::ReadOnly),
                 },
-                other => self.unknown((key, value), other, &["host", "guest", "access"]),
+                "max-bytes" => max_bytes = self.read("max-bytes", Unit::Size, value).map(Bytes),
+                "max-files" => max_files = self.read("max-files", Unit::Count, value),
+                other => self.unknown((key, value), other, &["host", "guest", "access", "max-bytes", "max-files"]),
             }
         }
         if host.is_none() {
@@ -356,7 +365,19 @@ impl Reader<'_> {
             self.error(item.span(), message);
         }
         let host = host?;
-        Some(DirGrant { guest: guest.unwrap_or_else(|| host.clone()), host: host.into(), access: access? })
+        let grant = DirGrant::new(&host, guest.unwrap_or_else(|| host.clone()), access?);
+        let max_files = max_files.or(max_bytes.map(|_| DirGrant::MAX_FILES));
+        let grant = DirGrant { max_bytes, max_files, ..grant };
+        if grant.has_quota() && !grant.access.permits_writing() {
+            self.error(item.span(), "a directory that is read-only can't have a quota".to_owned());
+        }
+        Some(grant)
+    }
+
+    /// An amount with a unit, or a count, in its base.
+    fn read(&mut self, name: &str, unit: Unit, value: &Spanned<DeValue<'_>>) -> Option<u64> {
+        let text = self.amount(name, unit, value)?;
+        unit.read(&text).map_err(|error| self.error(value.span(), format!("`{name}`: {error}"))).ok()
     }
 }
 
@@ -393,7 +414,7 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Bytes, Span};
+    use crate::policy::Span;
 
     fn errors(text: &str) -> Vec<String> {
         parse(text).unwrap_err().0.iter().map(|e| format!("{}:{} {}", e.line, e.column, e.message)).collect()
@@ -448,6 +469,14 @@ mod tests {
         assert!(errors("[[dir]]\naccess = 'read-only'")[0].contains("needs `host`"));
         assert!(errors("[[dir]]\nhost='a'\naccess='rw'")[0].contains("`rw` is neither"));
         assert!(errors("dir = 'a'")[0].contains("write `[[dir]]`"));
+        let quota = |rest: &str| parse(&format!("[[dir]]\nhost='a'\naccess='read-write'\n{rest}"));
+        let read =
+            |rest: &str| quota(rest).map(|policy| (policy.grants.dir[0].max_bytes, policy.grants.dir[0].max_files));
+        assert_eq!(read("").unwrap(), (None, None));
+        assert_eq!(read("max-bytes='1MiB'").unwrap(), (Some(Bytes::from_mib(1)), Some(10_000)));
+        assert_eq!(read("max-files=3").unwrap(), (None, Some(3)));
+        assert!(read("max-bytes=5").is_err() && read("max-files='x'").is_err());
+        assert!(errors("[[dir]]\nhost='a'\naccess='read-only'\nmax-files=3")[0].contains("can't have a quota"));
     }
 
     #[test]

@@ -2,8 +2,7 @@
 //!
 //! Threat model: the guest names paths, variables and keys of its own choosing; the operator names what it may have.
 //! A grant is compared, never searched for: there are no patterns over variables or keys, so a guest that guesses
-//! names learns nothing. Sockets have no grant yet and are therefore always denied; HTTP and secrets have patterns of
-//! their own, in the modules beside this one.
+//! names learns nothing. Sockets, names, HTTP and secrets have patterns of their own, in the modules beside this one.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,7 +11,9 @@ use serde::Serialize;
 
 use super::http::HttpGrant;
 use super::keyvalue::KeyValueGrant;
+use super::net_grant::{LookupGrant, NetGrant};
 use super::secret::SecretGrant;
+use super::units::Bytes;
 
 /// Every grant of a policy. The default grants nothing: no directory, no variable, no argument, no bucket, closed standard
 /// input, and standard output and error that are read by nobody.
@@ -43,6 +44,12 @@ pub struct Grants {
     /// The seed of a deterministic run, whose clocks and random bytes are not the real ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deterministic: Option<u64>,
+    /// Addresses that the guest may connect to or listen on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub net: Vec<NetGrant>,
+    /// Names that the guest may look up beside those that it may connect to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lookup: Vec<LookupGrant>,
 }
 
 /// One directory of the host under a name in the guest.
@@ -54,6 +61,12 @@ pub struct DirGrant {
     pub guest: String,
     /// Whether the guest may change anything in it.
     pub access: DirAccess,
+    /// Bytes of all files in it together, at any depth; none for no bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<Bytes>,
+    /// Files, directories and links in it together, at any depth; none for no bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_files: Option<u64>,
 }
 
 /// How a directory may be used.
@@ -112,6 +125,19 @@ impl DirGrant {
         below && !path.split('/').any(|part| part == "..")
     }
 
+    /// Entries of a directory with a quota on bytes alone: what is empty takes room too.
+    pub const MAX_FILES: u64 = 10_000;
+
+    /// A directory without a quota.
+    pub fn new(host: impl Into<PathBuf>, guest: impl Into<String>, access: DirAccess) -> Self {
+        Self { host: host.into(), guest: guest.into(), access, max_bytes: None, max_files: None }
+    }
+
+    /// Whether what is written to it is counted.
+    pub fn has_quota(&self) -> bool {
+        self.max_bytes.is_some() || self.max_files.is_some()
+    }
+
     /// Reads `HOST[::GUEST][::ro|::rw]`, as `--dir` takes it. Without a guest path the directory has the name that it
     /// has on the host, and without an access word it can be written to, like the directories of other hosts.
     ///
@@ -135,10 +161,8 @@ impl DirGrant {
             parts.pop();
         }
         match parts.as_slice() {
-            [host] if !host.is_empty() => Ok(Self { host: PathBuf::from(host), guest: (*host).to_owned(), access }),
-            [host, guest] if !host.is_empty() && !guest.is_empty() => {
-                Ok(Self { host: PathBuf::from(host), guest: (*guest).to_owned(), access })
-            }
+            [host] if !host.is_empty() => Ok(Self::new(*host, *host, access)),
+            [host, guest] if !host.is_empty() && !guest.is_empty() => Ok(Self::new(*host, *guest, access)),
             _ => Err(format!("`{text}` is not `HOST[::GUEST][::ro|::rw]`")),
         }
     }

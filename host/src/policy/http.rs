@@ -314,8 +314,13 @@ impl HttpScheme {
 }
 
 impl HostName {
+    /// Reads a host strictly; none where it is neither a name nor an address in its usual notation.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::read(text).ok()
+    }
+
     /// Reads a host strictly: no octal or short addresses, no zone, no empty label, no dot at the end.
-    fn read(text: &str) -> Result<Self, InvalidHttp> {
+    pub(super) fn read(text: &str) -> Result<Self, InvalidHttp> {
         let wrong = || InvalidHttp::Host(shown(text));
         if let Some(inner) = text.strip_prefix('[') {
             let inner = inner.strip_suffix(']').ok_or_else(wrong)?;

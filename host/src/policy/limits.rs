@@ -58,6 +58,12 @@ pub struct Limits {
     pub http_headers: Bytes,
     /// Time for one HTTP request, from looking up the name to the last byte of the response.
     pub http_timeout: Span,
+    /// Sockets that are open at once.
+    pub sockets: u64,
+    /// Bytes that sockets send and receive together.
+    pub net_bytes: Bytes,
+    /// Look-ups of names.
+    pub lookups: u64,
 }
 
 /// Which limit, as part of a stop reason.
@@ -88,6 +94,9 @@ pub enum LimitKind {
     HttpBody,
     HttpHeaders,
     HttpTimeout,
+    Sockets,
+    NetBytes,
+    Lookups,
 }
 
 /// How a limit's value is written.
@@ -143,6 +152,9 @@ const MAY_BE_ZERO: &[LimitKind] = &[
     LimitKind::MemoryWait,
     LimitKind::HttpRequests,
     LimitKind::HttpBody,
+    LimitKind::Sockets,
+    LimitKind::NetBytes,
+    LimitKind::Lookups,
 ];
 
 impl Default for Limits {
@@ -170,6 +182,9 @@ impl Default for Limits {
             http_body: Bytes::from_mib(32),
             http_headers: Bytes::from_mib(1),
             http_timeout: Span::from_millis(10_000),
+            sockets: 64,
+            net_bytes: Bytes::from_mib(32),
+            lookups: 64,
         }
     }
 }
@@ -207,6 +222,9 @@ impl LimitKind {
             Self::HttpBody => "limit.http-body",
             Self::HttpHeaders => "limit.http-headers",
             Self::HttpTimeout => "limit.http-timeout",
+            Self::Sockets => "limit.sockets",
+            Self::NetBytes => "limit.net-bytes",
+            Self::Lookups => "limit.lookups",
         }
     }
 }
@@ -305,6 +323,9 @@ impl Limits {
             LimitKind::HttpBody => self.http_body.0,
             LimitKind::HttpHeaders => self.http_headers.0,
             LimitKind::HttpTimeout => self.http_timeout.nanos(),
+            LimitKind::Sockets => self.sockets,
+            LimitKind::NetBytes => self.net_bytes.0,
+            LimitKind::Lookups => self.lookups,
         })
     }
 
@@ -339,6 +360,9 @@ impl Limits {
             LimitKind::HttpBody => self.http_body = Bytes(amount),
             LimitKind::HttpHeaders => self.http_headers = Bytes(amount),
             LimitKind::HttpTimeout => self.http_timeout = span,
+            LimitKind::Sockets => self.sockets = amount,
+            LimitKind::NetBytes => self.net_bytes = Bytes(amount),
+            LimitKind::Lookups => self.lookups = amount,
         }
     }
 }

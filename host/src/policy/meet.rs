@@ -17,6 +17,7 @@ use super::grants::{DirAccess, DirGrant, Grants, OnDenied, StdioGrant};
 use super::http::HttpGrant;
 use super::keyvalue::{BucketQuota, KeyValueAccess, KeyValueGrant};
 use super::limits::Limits;
+use super::net_grant::{LookupGrant, NetGrant};
 use super::secret::SecretGrant;
 use super::tenant_limits::TenantLimits;
 
@@ -60,6 +61,8 @@ fn grants(a: &Grants, b: &Grants) -> Grants {
         on_denied: if a.on_denied == OnDenied::Stop { a.on_denied } else { b.on_denied },
         http: HttpGrant::prune(pairs(&a.http, &b.http, HttpGrant::meet)),
         secret: pairs(&a.secret, &b.secret, secret),
+        net: pairs(&a.net, &b.net, NetGrant::meet),
+        lookup: pairs(&a.lookup, &b.lookup, LookupGrant::meet),
         tls_ca: authority(a.tls_ca.as_ref(), b.tls_ca.as_ref()),
         // Without the real clocks is less than with them; of two seeds either would do.
         deterministic: match (a.deterministic, b.deterministic) {
@@ -96,6 +99,9 @@ fn limits(a: &Limits, b: &Limits) -> Limits {
         http_body: a.http_body.min(b.http_body),
         http_headers: a.http_headers.min(b.http_headers),
         http_timeout: a.http_timeout.min(b.http_timeout),
+        sockets: a.sockets.min(b.sockets),
+        net_bytes: a.net_bytes.min(b.net_bytes),
+        lookups: a.lookups.min(b.lookups),
     }
 }
 
@@ -116,12 +122,25 @@ fn tenant(a: &TenantLimits, b: &TenantLimits) -> TenantLimits {
 }
 
 fn dir(a: &DirGrant, b: &DirGrant) -> Option<DirGrant> {
-    let DirGrant { host, guest, access } = a;
+    let DirGrant { host, guest, access, max_bytes, max_files } = a;
     if *host != b.host || *guest != b.guest {
         return None;
     }
     let access = if access.permits_writing() { b.access } else { DirAccess::ReadOnly };
-    Some(DirGrant { host: host.clone(), guest: guest.clone(), access })
+    let met = DirGrant::new(host.clone(), guest.clone(), access);
+    if !access.permits_writing() {
+        // Nothing to count.
+        return Some(met);
+    }
+    Some(DirGrant { max_bytes: least(*max_bytes, b.max_bytes), max_files: least(*max_files, b.max_files), ..met })
+}
+
+/// The smaller of two bounds, of which none is no bound.
+fn least<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
 }
 
 fn bucket(a: &KeyValueGrant, b: &KeyValueGrant) -> Option<KeyValueGrant> {

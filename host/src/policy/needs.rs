@@ -63,12 +63,18 @@ const NEEDS: &[Need] = &[
         granted: |policy| !policy.grants.secret.is_empty(),
         denied: "",
     },
-    // The place for grants of addresses and of names.
     Need {
         key: "net",
-        imports: &["wasi:sockets/tcp-create", "wasi:sockets/udp-create", "wasi:sockets/ip-name"],
-        granted: |_| false,
-        denied: "no policy can grant sockets or look-ups: all are denied",
+        imports: &["wasi:sockets/tcp-create", "wasi:sockets/udp-create"],
+        granted: |policy| !policy.grants.net.is_empty(),
+        denied: "every address is denied",
+    },
+    Need {
+        key: "lookup",
+        imports: &["wasi:sockets/ip-name"],
+        // A grant to connect to a name includes looking it up.
+        granted: |policy| !policy.grants.lookup.is_empty() || !policy.grants.net.is_empty(),
+        denied: "every look-up is denied",
     },
 ];
 

@@ -15,10 +15,11 @@ use serde::Deserialize;
 
 use super::Policy;
 use super::audit::{Audit, Use, UseKind};
-use super::grants::{DirAccess, Grants, StdioGrant};
+use super::grants::{DirAccess, DirGrant, Grants, StdioGrant};
 use super::http::HttpGrant;
 use super::keyvalue::KeyValueAccess;
 use super::limits::{LIMITS, LimitKind, Limits, UNLIMITED};
+use super::net_grant::{LookupGrant, NetGrant, permits_lookup};
 use super::secret::SecretGrant;
 
 /// What a suggestion is made from: the parts of a receipt that say what was used.
@@ -36,7 +37,8 @@ pub struct Observed {
 #[serde(rename_all = "kebab-case")]
 struct ObservedUsage {
     wall_ns: u64,
-    cpu_ns: u64,
+    /// Absent in a deterministic run.
+    cpu_ns: Option<u64>,
     fuel: Option<u64>,
     memory_peak_bytes: u64,
     table_peak_elements: u64,
@@ -128,7 +130,21 @@ impl Missing {
 
 fn grants(receipts: &[Observed], uses: &[&Use], under: &Grants, missing: &mut Missing) -> Grants {
     // Written out without `..`: a key that is new doesn't compile until it is suggested here.
-    let Grants { dir, env, args, config, key_value, stdio, on_denied, http, secret, tls_ca, deterministic } = under;
+    let Grants {
+        dir,
+        env,
+        args,
+        config,
+        key_value,
+        stdio,
+        on_denied,
+        http,
+        secret,
+        tls_ca,
+        deterministic,
+        net,
+        lookup,
+    } = under;
     let of = |kind: UseKind| uses.iter().copied().filter(move |one| one.kind == kind);
     let http = requests(of(UseKind::Http), http, missing);
     Grants {
@@ -138,7 +154,7 @@ fn grants(receipts: &[Observed], uses: &[&Use], under: &Grants, missing: &mut Mi
             dirs.retain(|dir| of(UseKind::Dir).any(|one| one.name == dir.guest));
             for dir in &mut dirs {
                 if !of(UseKind::Dir).any(|one| one.name == dir.guest && one.write) {
-                    dir.access = DirAccess::ReadOnly;
+                    *dir = DirGrant::new(dir.host.clone(), dir.guest.clone(), DirAccess::ReadOnly);
                 }
             }
             dirs
@@ -166,12 +182,42 @@ fn grants(receipts: &[Observed], uses: &[&Use], under: &Grants, missing: &mut Mi
                 stderr: given.stderr && any(|one| one.usage.stderr_bytes > 0),
             })
         },
+        net: {
+            let known = |name: &str| net.iter().any(|grant| grant.to_string() == name);
+            check(of(UseKind::Net), missing, "the address", known);
+            let used = |grant: &&NetGrant| of(UseKind::Net).any(|one| one.name == grant.to_string());
+            net.iter().filter(used).cloned().collect()
+        },
+        lookup: names(of(UseKind::Lookup), net, lookup, missing),
         on_denied: *on_denied,
         deterministic: *deterministic,
         secret: secrets(of(UseKind::Secret), secret, missing),
         tls_ca: tls_ca.clone().filter(|_| !http.is_empty()),
         http,
     }
+}
+
+/// Each name that was looked up, under the first grant that let it through.
+fn names<'a>(
+    uses: impl Iterator<Item = &'a Use>,
+    net: &[NetGrant],
+    lookup: &[LookupGrant],
+    missing: &mut Missing,
+) -> Vec<LookupGrant> {
+    let mut found: Vec<LookupGrant> = Vec::new();
+    for one in uses {
+        let Some(grant) = lookup.iter().find(|grant| grant.name.covers(&one.name)) else {
+            // A grant to connect to the name is suggested by connecting.
+            if permits_lookup(net, &[], &one.name, &[]).is_err() {
+                missing.add("the name", &one.name);
+            }
+            continue;
+        };
+        if let Ok(exact) = LookupGrant::parse(&one.name) {
+            found.push(LookupGrant { allow_private: grant.allow_private, ..exact });
+        }
+    }
+    found
 }
 
 fn check<'a>(uses: impl Iterator<Item = &'a Use>, missing: &mut Missing, what: &str, known: impl Fn(&str) -> bool) {
@@ -260,7 +306,7 @@ fn used(kind: LimitKind, usage: &ObservedUsage) -> Option<u64> {
         LimitKind::Memory => Some(usage.memory_peak_bytes),
         LimitKind::Table => Some(usage.table_peak_elements),
         LimitKind::Wall => Some(usage.wall_ns),
-        LimitKind::Cpu => Some(usage.cpu_ns),
+        LimitKind::Cpu => usage.cpu_ns,
         LimitKind::Fuel => usage.fuel,
         LimitKind::Output => Some(usage.output_bytes),
         LimitKind::Input => Some(usage.input_bytes),
@@ -278,7 +324,10 @@ fn used(kind: LimitKind, usage: &ObservedUsage) -> Option<u64> {
         | LimitKind::OutputRate
         | LimitKind::MemoryWait
         | LimitKind::HttpConcurrency
-        | LimitKind::HttpTimeout => None,
+        | LimitKind::HttpTimeout
+        | LimitKind::Sockets
+        | LimitKind::NetBytes
+        | LimitKind::Lookups => None,
     }
 }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::grants::Grants;
 use super::limits::{LIMITS, LimitKind};
+use super::net_grant::{NamePattern, NetDirection, NetGrant, NetHost};
 use super::{DirGrant, HttpGrant, Policy, SecretGrant};
 
 /// One grant that is broader than it looks, or one that does nothing.
@@ -46,6 +47,8 @@ impl Policy {
             secret,
             tls_ca: _,
             deterministic,
+            net,
+            lookup,
         } = &self.grants;
         if deterministic.is_some() {
             let message = "whoever knows the seed knows the guest's random bytes, and with them keys that it makes";
@@ -65,6 +68,13 @@ impl Policy {
         }
         for grant in http {
             request(grant, &mut |message| warn("http", format!("`{grant}`: {message}")));
+        }
+        for grant in net {
+            socket(grant, &mut |message| warn("net", format!("`{grant}`: {message}")));
+        }
+        for grant in lookup.iter().filter(|grant| grant.name == NamePattern::Any) {
+            let message = "a name can carry what the guest knows to whoever answers for it";
+            warn("lookup", format!("`{}`: {message}", grant.name));
         }
         for secret in secret {
             secret_for(secret, http, &mut |message| warn("secret", format!("`{}`: {message}", secret.name)));
@@ -95,6 +105,23 @@ fn directory(dir: &DirGrant) -> Option<String> {
         (Place::System, true) => Some(format!("`{shown}` read-write belongs to the system")),
         (Place::Above, _) => Some(format!("`{shown}` begins above the folder that the host is started in")),
         _ => None,
+    }
+}
+
+fn socket(grant: &NetGrant, warn: &mut impl FnMut(&str)) {
+    match (&grant.host, grant.direction) {
+        (NetHost::Any, NetDirection::Connect) if grant.allow_private => {
+            warn("every address, those of the operator's own network too");
+        }
+        (NetHost::Any, NetDirection::Connect) => warn("every public address"),
+        (NetHost::Any, NetDirection::Listen) => warn("on every interface, where others can connect from outside"),
+        (NetHost::Name(NamePattern::Below(_)), _) if grant.allow_private => {
+            warn("whoever can make a name below this one can make it lead into the operator's own network");
+        }
+        _ => {}
+    }
+    if grant.port.is_none() && grant.direction == NetDirection::Connect {
+        warn("every port, also those of services that were never meant");
     }
 }
 

@@ -15,6 +15,7 @@ use super::grants::{DirGrant, Grants, OnDenied, StdioGrant};
 use super::http::HttpGrant;
 use super::keyvalue::{BucketQuota, KeyValueGrant, KeyValueStore};
 use super::limits::{LIMITS, Limits, UNLIMITED, UNLIMITED_WORD, Unit};
+use super::net_grant::{LookupGrant, NetGrant};
 use super::secret::{SecretGrant, SecretSource};
 use super::tenant_limits::{TENANT_LIMITS, TenantLimits};
 
@@ -28,8 +29,21 @@ impl Policy {
     /// ```
     pub fn to_toml(&self) -> String {
         let Self { grants, limits, tenant } = self;
-        let Grants { dir, env, args, config, key_value, stdio, on_denied, http, secret, tls_ca, deterministic } =
-            grants;
+        let Grants {
+            dir,
+            env,
+            args,
+            config,
+            key_value,
+            stdio,
+            on_denied,
+            http,
+            secret,
+            tls_ca,
+            deterministic,
+            net,
+            lookup,
+        } = grants;
         let mut text = Text::default();
         if !args.is_empty() {
             text.line("args", &array(args.iter().map(String::as_str)));
@@ -57,11 +71,33 @@ impl Policy {
             }
         }
         text.table("tls", tls_ca.iter().map(|ca| ("ca".to_owned(), path(ca))).collect());
-        for DirGrant { host, guest, access } in dir {
+        for DirGrant { host, guest, access, max_bytes, max_files } in dir {
             text.header("[[dir]]");
             text.line("host", &path(host));
             text.line("guest", &quote(guest));
             text.line("access", access_word(access.permits_writing()));
+            if let Some(bytes) = max_bytes {
+                text.line("max-bytes", &quote(&bytes.to_string()));
+            }
+            if let Some(files) = max_files {
+                text.line("max-files", &count(*files));
+            }
+        }
+        for grant in net {
+            let NetGrant { protocol, direction, host: _, port: _, allow_private } = grant;
+            text.header("[[net]]");
+            text.line("protocol", &quote(protocol.name()));
+            text.line(direction.name(), &quote(&grant.pattern()));
+            if *allow_private {
+                text.line("allow-private", "true");
+            }
+        }
+        for LookupGrant { name, allow_private } in lookup {
+            text.header("[[lookup]]");
+            text.line("name", &quote(&name.to_string()));
+            if *allow_private {
+                text.line("allow-private", "true");
+            }
         }
         for KeyValueGrant { bucket, store, access, quota } in key_value {
             text.header("[[key-value]]");

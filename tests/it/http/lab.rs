@@ -12,37 +12,37 @@ use tokio::runtime::Runtime;
 use crate::support::{check_schema, probe};
 
 /// A host, and the probe that makes requests.
-pub(super) struct Lab {
+pub(crate) struct Lab {
     runtime: Runtime,
     host: Host,
     component: Component,
 }
 
 /// What came out of a run.
-pub(super) struct Got {
-    pub(super) output: Vec<u8>,
-    pub(super) receipt: Json,
+pub(crate) struct Got {
+    pub(crate) output: Vec<u8>,
+    pub(crate) receipt: Json,
 }
 
 /// Answers names as it is told to: the same every time, or one answer after the other and the last for ever.
 #[derive(Clone)]
-pub(super) struct Names {
+pub(crate) struct Names {
     answers: Arc<Mutex<Vec<Vec<IpAddr>>>>,
-    pub(super) asked: Arc<AtomicUsize>,
+    pub(crate) asked: Arc<AtomicUsize>,
 }
 
 impl Names {
-    pub(super) fn new(answers: &[&[&str]]) -> Self {
+    pub(crate) fn new(answers: &[&[&str]]) -> Self {
         let parse = |answer: &&[&str]| answer.iter().map(|address| address.parse().unwrap()).collect();
         Self { answers: Arc::new(Mutex::new(answers.iter().map(parse).collect())), asked: Arc::default() }
     }
 
-    pub(super) fn set(&self, addresses: &[&str]) {
+    pub(crate) fn set(&self, addresses: &[&str]) {
         let parsed = addresses.iter().map(|address| address.parse().unwrap()).collect();
         *self.answers.lock().unwrap() = vec![parsed];
     }
 
-    pub(super) fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.asked.load(SeqCst)
     }
 }
@@ -57,30 +57,35 @@ impl Resolve for Names {
 }
 
 /// A policy with one grant, which may lead to loopback.
-pub(super) fn granting(pattern: &str) -> String {
+pub(crate) fn granting(pattern: &str) -> String {
     format!("[[http]]\nallow = '{pattern}'\nallow-private = true\n")
 }
 
 impl Lab {
     /// A host for which every name is 127.0.0.1.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(Names::new(&[&["127.0.0.1"]]))
     }
 
-    pub(super) fn with(names: Names) -> Self {
+    pub(crate) fn with(names: Names) -> Self {
+        Self::of("http", names)
+    }
+
+    /// A host for another probe.
+    pub(crate) fn of(name: &str, names: Names) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let host: Host = Host::builder().resolver(names).build().unwrap();
-        let bytes = std::fs::read(probe("http")).unwrap();
+        let bytes = std::fs::read(probe(name)).unwrap();
         let component = runtime.block_on(host.load(bytes, &Policy::default())).unwrap();
         Self { runtime, host, component }
     }
 
     /// Runs the probe with these arguments under this policy.
-    pub(super) fn go(&self, policy: &str, args: &[&str]) -> Got {
+    pub(crate) fn go(&self, policy: &str, args: &[&str]) -> Got {
         self.go_as("local", policy, args)
     }
 
-    pub(super) fn go_as(&self, tenant: &str, policy: &str, args: &[&str]) -> Got {
+    pub(crate) fn go_as(&self, tenant: &str, policy: &str, args: &[&str]) -> Got {
         let mut policy = Policy::parse(policy).unwrap();
         policy.grants.args = args.iter().map(|arg| (*arg).to_owned()).collect();
         policy.grants.stdio = Some(host::policy::StdioGrant::ALL);
@@ -96,28 +101,33 @@ impl Lab {
 }
 
 impl Got {
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.output).into_owned()
     }
 
-    pub(super) fn reason(&self) -> &str {
+    pub(crate) fn reason(&self) -> &str {
         self.receipt["stop"]["reason"].as_str().unwrap()
     }
 
-    pub(super) fn number(&self, pointer: &str) -> u64 {
+    pub(crate) fn number(&self, pointer: &str) -> u64 {
         self.receipt.pointer(pointer).and_then(Json::as_u64).unwrap_or_else(|| panic!("{pointer}: {:#}", self.receipt))
     }
 
-    /// What was denied.
-    pub(super) fn denials(&self) -> Vec<String> {
+    /// What was denied of HTTP.
+    pub(crate) fn denials(&self) -> Vec<String> {
+        self.denied("http")
+    }
+
+    /// What was denied; all of it is of this capability.
+    pub(crate) fn denied(&self, capability: &str) -> Vec<String> {
         let denials = self.receipt["denials"].as_array().unwrap();
-        assert!(denials.iter().all(|denial| denial["capability"] == "http"));
+        assert!(denials.iter().all(|denial| denial["capability"] == capability), "{denials:#?}");
         denials.iter().map(|denial| denial["detail"].as_str().unwrap().to_owned()).collect()
     }
 
     /// Checks that it went well and printed this.
     #[track_caller]
-    pub(super) fn said(&self, part: &str) -> &Self {
+    pub(crate) fn said(&self, part: &str) -> &Self {
         assert_eq!(self.reason(), "returned", "{}\n{:#}", self.text(), self.receipt["stop"]);
         assert!(self.text().contains(part), "no `{part}` in {}", self.text());
         self
@@ -125,15 +135,23 @@ impl Got {
 
     /// Checks that the guest saw this error and went on to its end.
     #[track_caller]
-    pub(super) fn saw(&self, error: &str) -> &Self {
+    pub(crate) fn saw(&self, error: &str) -> &Self {
         assert_eq!(self.reason(), "failed", "{}\n{:#}", self.text(), self.receipt["stop"]);
         assert!(self.text().contains(&format!("error: {error}")), "no `{error}` in {}", self.text());
         self
     }
 
+    /// Checks that something of this capability was denied, that the guest saw an error and went on to its end.
+    #[track_caller]
+    pub(crate) fn saw_denied(&self, capability: &str) -> &Self {
+        assert_eq!(self.reason(), "failed", "{}\n{:#}", self.text(), self.receipt["stop"]);
+        assert!(!self.denied(capability).is_empty(), "nothing was denied: {}", self.text());
+        self
+    }
+
     /// Checks that a limit stopped it, at this value.
     #[track_caller]
-    pub(super) fn hit(&self, limit: &str, max: u64) -> &Self {
+    pub(crate) fn hit(&self, limit: &str, max: u64) -> &Self {
         assert_eq!(self.reason(), format!("limit.{limit}"), "{}\n{:#}", self.text(), self.receipt["stop"]);
         assert_eq!(self.number("/stop/exit-status"), 153);
         assert_eq!(

@@ -128,7 +128,7 @@ impl Reader<'_> {
         }
     }
 
-    fn boolean(&mut self, name: &str, value: &Spanned<DeValue<'_>>) -> bool {
+    pub(super) fn boolean(&mut self, name: &str, value: &Spanned<DeValue<'_>>) -> bool {
         let given = value.get_ref().as_bool();
         if given.is_none() {
             self.wrong_type(name, "true or false", value);

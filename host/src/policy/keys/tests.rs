@@ -2,7 +2,8 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::policy::{
-    BucketQuota, DirGrant, Grants, HttpGrant, KeyValueGrant, Policy, SecretGrant, StdioGrant, TENANT_LIMITS,
+    BucketQuota, DirGrant, Grants, HttpGrant, KeyValueGrant, LookupGrant, NetGrant, Policy, SecretGrant, StdioGrant,
+    TENANT_LIMITS,
 };
 
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
@@ -32,13 +33,24 @@ fn the_rows_are_the_fields_of_the_policy() {
     let mut top = fields!(policy => Policy { grants, limits, tenant });
     top.remove("grants");
     let mut grants = fields!(Grants::default() => Grants {
-        dir, env, args, config, key_value, stdio, on_denied, http, secret, tls_ca, deterministic
+        dir, env, args, config, key_value, stdio, on_denied, http, secret, tls_ca, deterministic, net, lookup
     });
     // It is the one key of its table.
     assert!(grants.remove("tls-ca") && grants.insert("tls".to_owned()));
     top.extend(grants);
     assert_eq!(top, names(""));
-    assert_eq!(fields!(DirGrant::parse("a").unwrap() => DirGrant { host, guest, access }), names("dir"));
+    let dir = DirGrant::parse("a").unwrap();
+    assert_eq!(fields!(dir => DirGrant { host, guest, access, max_bytes, max_files }), names("dir"));
+    let lookup = LookupGrant::parse("a.example").unwrap();
+    assert_eq!(fields!(lookup => LookupGrant { name, allow_private }), names("lookup"));
+    let net = NetGrant::parse("a.example:1").unwrap();
+    let mut expected = fields!(net => NetGrant { protocol, direction, host, port, allow_private });
+    // Direction, host and port are one key.
+    for field in ["direction", "host", "port"] {
+        assert!(expected.remove(field));
+    }
+    expected.extend(["connect".to_owned(), "listen".to_owned()]);
+    assert_eq!(expected, names("net"));
     assert_eq!(fields!(StdioGrant::ALL => StdioGrant { stdin, stdout, stderr }), names("stdio"));
     let bucket = KeyValueGrant::parse("b").unwrap();
     let mut expected = fields!(bucket.quota => BucketQuota { max_keys, max_key, max_value, max_total });
@@ -49,7 +61,7 @@ fn the_rows_are_the_fields_of_the_policy() {
         fields!(Limits::default() => Limits {
             memory, table, instances, stack, wall, cpu, fuel, output, input, hostcall, handles, files, timers, random,
             component_size, output_rate, memory_wait, http_requests, http_concurrency, http_body, http_headers,
-            http_timeout,
+            http_timeout, sockets, net_bytes, lookups,
         }),
         names("limits")
     );
@@ -69,6 +81,8 @@ fn the_rows_are_what_the_reader_knows() {
         ("http", "[[http]]\n"),
         ("key-value", "[[key-value]]\n"),
         ("limits", "[limits]\n"),
+        ("lookup", "[[lookup]]\n"),
+        ("net", "[[net]]\n"),
         ("secret", "[[secret]]\n"),
         ("stdio", "[stdio]\n"),
         ("tenant", "[tenant]\n"),

@@ -6,7 +6,10 @@ use proptest::sample::{select, subsequence};
 
 use super::*;
 use crate::policy::secret::SecretSource;
-use crate::policy::{Bytes, HttpScheme, HttpTarget, KeyValueStore, LIMITS, TENANT_LIMITS};
+use crate::policy::{
+    Bytes, HttpScheme, HttpTarget, KeyValueStore, LIMITS, NetAsk, NetDirection, NetProtocol, Pinned, TENANT_LIMITS,
+    permits_lookup, permits_net,
+};
 
 const HOSTS: &[&str] = &["a.example", "b.a.example", "c.b.a.example", "localhost", "127.0.0.1", "8.8.8.8", "[::1]"];
 const PATTERNS: &[&str] = &["*.a.example", "*.b.a.example", "*.example.org"];
@@ -52,10 +55,12 @@ fn words() -> impl Strategy<Value = BTreeMap<String, String>> {
 
 fn directory() -> impl Strategy<Value = DirGrant> {
     let access = select(vec![DirAccess::ReadOnly, DirAccess::ReadWrite]);
-    (select(vec!["d", "d/e"]), select(vec!["/d", "/e"]), access).prop_map(|(host, guest, access)| DirGrant {
-        host: host.into(),
-        guest: guest.into(),
-        access,
+    let quota = (prop::option::of(1..4_u64), prop::option::of(1..4_u64));
+    (select(vec!["d", "d/e"]), select(vec!["/d", "/e"]), access, quota).prop_map(|(host, guest, access, quota)| {
+        let (bytes, files) = if access.permits_writing() { quota } else { (None, None) };
+        // As the file has it: without a quota on files one on bytes has its own.
+        let files = files.or(bytes.map(|_| DirGrant::MAX_FILES));
+        DirGrant { max_bytes: bytes.map(Bytes), max_files: files, ..DirGrant::new(host, guest, access) }
     })
 }
 
@@ -82,26 +87,74 @@ fn secret_grant() -> impl Strategy<Value = SecretGrant> {
     })
 }
 
+const NET_HOSTS: &[&str] = &[
+    "*",
+    "*.a.example",
+    "b.a.example",
+    "*.c.b.a.example",
+    "localhost",
+    "0.0.0.0/0",
+    "10.0.0.0/8",
+    "10.1.0.0/16",
+    "10.1.2.3",
+    "8.8.0.0/16",
+    "8.8.8.8",
+    "169.254.0.0/16",
+    "169.254.169.254",
+    "[::ffff:10.1.2.3]",
+    "[fc00::]",
+    "[::]",
+];
+
+fn net() -> impl Strategy<Value = NetGrant> {
+    let protocol = select(vec![NetProtocol::Tcp, NetProtocol::Udp]);
+    (protocol, any::<bool>(), select(NET_HOSTS.to_vec()), select(vec!["*", "80", "443"]), any::<bool>()).prop_map(
+        |(protocol, listen, host, port, allow_private)| {
+            let listen = listen && host.parse::<core::net::Ipv4Addr>().is_ok();
+            let direction = if listen { NetDirection::Listen } else { NetDirection::Connect };
+            let grant = NetGrant::read(protocol, direction, &format!("{host}:{port}")).unwrap();
+            NetGrant { allow_private, ..grant }
+        },
+    )
+}
+
+fn lookup() -> impl Strategy<Value = LookupGrant> {
+    let names = vec!["*", "*.a.example", "b.a.example", "*.c.b.a.example", "localhost"];
+    (select(names), any::<bool>())
+        .prop_map(|(name, allow_private)| LookupGrant { allow_private, ..LookupGrant::parse(name).unwrap() })
+}
+
 fn grants_of_all_kinds() -> impl Strategy<Value = Grants> {
     let streams = prop::option::of((any::<bool>(), any::<bool>(), any::<bool>()));
     let stop = any::<bool>();
     let args = vec(select(vec!["x", "y"]).prop_map(str::to_owned), 0..3);
     let ca = prop::option::of(select(vec!["a.pem", "b.pem"]).prop_map(PathBuf::from));
     let seed = prop::option::of(0..3_u64);
-    let lists = (vec(directory(), 0..3), vec(key_value(), 0..3), vec(http(), 0..5), vec(secret_grant(), 0..2));
+    let lists = (
+        vec(directory(), 0..3),
+        vec(key_value(), 0..3),
+        vec(http(), 0..5),
+        vec(secret_grant(), 0..2),
+        vec(net(), 0..4),
+        vec(lookup(), 0..3),
+    );
     (words(), words(), args, streams, (stop, seed), ca, lists).prop_map(
-        |(env, config, args, streams, (stop, deterministic), tls_ca, (dir, key_value, http, secret))| Grants {
-            dir,
-            env,
-            args,
-            config,
-            key_value,
-            stdio: streams.map(|(stdin, stdout, stderr)| StdioGrant { stdin, stdout, stderr }),
-            on_denied: if stop { OnDenied::Stop } else { OnDenied::Error },
-            http,
-            secret,
-            tls_ca,
-            deterministic,
+        |(env, config, args, streams, (stop, deterministic), tls_ca, (dir, key_value, http, secret, net, lookup))| {
+            Grants {
+                dir,
+                env,
+                args,
+                config,
+                key_value,
+                stdio: streams.map(|(stdin, stdout, stderr)| StdioGrant { stdin, stdout, stderr }),
+                on_denied: if stop { OnDenied::Stop } else { OnDenied::Error },
+                http,
+                secret,
+                tls_ca,
+                deterministic,
+                net,
+                lookup,
+            }
         },
     )
 }
@@ -164,6 +217,35 @@ proptest! {
             let in_both = |policy: &Policy| policy.grants.secret.iter().any(|other| other.name == secret.name && other.permits(&target));
             prop_assert!(!secret.permits(&target) || (in_both(&a) && in_both(&b)));
         }
+    }
+
+    #[test]
+    fn an_address_and_a_name_are_permitted_by_a_meet_only_where_both_permit_them(
+        a in vec(net(), 0..4), b in vec(net(), 0..4), c in vec(lookup(), 0..3), d in vec(lookup(), 0..3),
+        name in select(vec!["b.a.example", "x.c.b.a.example", "localhost", "other.example"]),
+        address in select(vec!["127.0.0.1", "10.1.2.3", "10.9.9.9", "8.8.8.8", "169.254.169.254", "::ffff:10.1.2.3", "fc00::"]),
+        port in select(vec![80_u16, 443, 1]), listen in any::<bool>(), udp in any::<bool>(), found in any::<bool>(),
+    ) {
+        let of = |net: &[NetGrant], lookup: &[LookupGrant]| {
+            let grants = Grants { net: net.to_vec(), lookup: lookup.to_vec(), ..Grants::default() };
+            Policy { grants, ..Policy::default() }
+        };
+        let (a, b) = (of(&a, &c), of(&b, &d));
+        let met = a.meet(&b);
+        let ip: core::net::IpAddr = address.parse().unwrap();
+        let ask = NetAsk {
+            protocol: if udp { NetProtocol::Udp } else { NetProtocol::Tcp },
+            direction: if listen { NetDirection::Listen } else { NetDirection::Connect },
+            address: core::net::SocketAddr::new(ip, port),
+        };
+        let mut names = Pinned::default();
+        if found {
+            names.insert(name.to_owned(), std::sync::Arc::from([ip]));
+        }
+        let may = |policy: &Policy| permits_net(&policy.grants.net, &ask, &names).is_ok();
+        prop_assert!(!may(&met) || (may(&a) && may(&b)), "{met:#?}");
+        let finds = |policy: &Policy| permits_lookup(&policy.grants.net, &policy.grants.lookup, name, &[ip]).is_ok();
+        prop_assert!(!finds(&met) || (finds(&a) && finds(&b)), "{met:#?}");
     }
 
     #[test]

@@ -1,0 +1,73 @@
+//! Which rule decides about an address or a name.
+
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use super::{Explanation, place, rule_text};
+use crate::policy::Policy;
+use crate::policy::net_grant::{NetAsk, NetDenial, NetDirection, NetProtocol, Pinned, permits, permits_lookup};
+
+/// A public address, for a name whose own addresses aren't known here.
+const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(1, 1, 1, 1));
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+impl Policy {
+    pub(super) fn explain_net(&self, question: &str, protocol: NetProtocol, to: &str) -> Result<Explanation, String> {
+        let wrong = || format!("`{question}` needs an address or a name, and a port, as in `tcp:db.example.com:5432`");
+        let (host, port) = to.rsplit_once(':').ok_or_else(wrong)?;
+        let port: u16 = port.parse().map_err(|_| wrong())?;
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let mut names = Pinned::default();
+        let mut why = Vec::new();
+        let ip = match bare.parse::<IpAddr>() {
+            Ok(ip) => ip,
+            Err(_) => {
+                let name = host.to_ascii_lowercase();
+                let address = if name == "localhost" { LOOPBACK } else { PUBLIC };
+                names.insert(name, Arc::from([address]));
+                if address == PUBLIC {
+                    why.push("a name is judged as if it had a public address; others need `allow-private`".to_owned());
+                }
+                address
+            }
+        };
+        let ask = NetAsk { protocol, direction: NetDirection::Connect, address: SocketAddr::new(ip, port) };
+        let grants = &self.grants.net;
+        let decided = permits(grants, &ask, &names);
+        match &decided {
+            Ok(_) => {}
+            Err(NetDenial::NoGrant) if grants.is_empty() => why.push("the policy has no `[[net]]`".to_owned()),
+            Err(NetDenial::NoGrant) => why.push("no `[[net]]` is for this host, port and protocol".to_owned()),
+            Err(NetDenial::Address(n, class)) => {
+                let fits =
+                    format!("{} fits, but the address is {}: it needs `allow-private`", place("net", *n), class.name());
+                why.push(format!("{fits}, or a grant for the very address"));
+            }
+        }
+        let allowed = decided.is_ok();
+        let rule = decided.ok().and_then(|n| Some((n, grants.get(n)?)));
+        let rule = rule.map(|(n, grant)| rule_text("net", n, grant.direction.name(), &grant.pattern()));
+        Ok(Explanation { asked: question.to_owned(), allowed, rule, why })
+    }
+
+    pub(super) fn explain_lookup(&self, question: &str, name: &str) -> Explanation {
+        let (net, lookup) = (&self.grants.net, &self.grants.lookup);
+        let allowed = permits_lookup(net, lookup, name, &[]).is_ok();
+        let by_lookup = lookup.iter().enumerate().find(|(_, grant)| grant.name.covers(name));
+        let by_net = || {
+            net.iter()
+                .enumerate()
+                .find(|(_, grant)| permits_lookup(std::slice::from_ref(grant), &[], name, &[]).is_ok())
+        };
+        let rule = match by_lookup {
+            Some((n, grant)) => Some(rule_text("lookup", n, "name", &grant.name.to_string())),
+            None => by_net().map(|(n, grant)| rule_text("net", n, grant.direction.name(), &grant.pattern())),
+        };
+        let why = match (allowed, &rule) {
+            (true, _) => "an answer with an address that isn't public is refused unless the rule has `allow-private`",
+            (false, _) => "no `[[lookup]]` names it, and no `[[net]]` grants connecting to it",
+        };
+        Explanation { asked: question.to_owned(), allowed, rule, why: vec![why.to_owned()] }
+    }
+}
