@@ -1,6 +1,7 @@
 //! The command line: arguments in, messages and an exit status out. The only place that prints.
 
 mod attack;
+mod check;
 mod files;
 mod flags;
 mod inspect;
@@ -25,6 +26,7 @@ enum Command {
     Inspect(inspect::Inspect),
     New(new::New),
     Attack(attack::Attack),
+    Check(check::Check),
 }
 
 /// Exit status for arguments that make no sense, as everywhere.
@@ -54,6 +56,7 @@ pub(crate) fn main() -> u8 {
             Command::Inspect(inspect) => inspect.run(),
             Command::New(new) => new.run(),
             Command::Attack(attack) => attack.run().await,
+            Command::Check(check) => check.run(),
         }
     });
     runtime.shutdown_background();

@@ -24,6 +24,7 @@ mod bindings;
 mod call;
 mod capability;
 mod component;
+pub mod contract;
 mod egress;
 mod ending;
 mod engine;
@@ -45,7 +46,7 @@ mod text;
 
 pub use bindings::{Failure, Input, Output};
 pub use call::FunctionCall;
-pub use component::{Component, Facts, Form, Inspection, PREFIX, Sizes, World, refuse_by_prefix};
+pub use component::{Component, Facts, Form, Inspection, PREFIX, Sizes, World, read_component, refuse_by_prefix};
 pub use egress::Resolve;
 pub use host::{Host, HostBuilder, HostError};
 pub use invoke::{Ended, Invocation, Stdin, Value};

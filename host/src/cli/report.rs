@@ -51,6 +51,18 @@ pub(super) fn refusal(stop: &Stop) {
     }
 }
 
+/// Why something was refused, where the message has several findings in lines of their own.
+pub(super) fn lines(stop: &Stop) {
+    let mut lines = stop.message.lines();
+    error(&format!("{}: {}", stop.reason, lines.next().unwrap_or_default()));
+    for line in lines {
+        say!("       {line}");
+    }
+    if let Some(text) = &stop.hint {
+        hint(text);
+    }
+}
+
 /// Why a run ended, with all that helps to mend it.
 pub(super) fn stop(stop: &Stop, receipt: &Receipt) {
     // Several lines are several findings, each already with its place.
