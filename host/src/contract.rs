@@ -8,17 +8,28 @@
 //! however often it is reached, and every text that is shown is bounded. What a finding says is the component's own
 //! word and must not decide what a guest may do: that is the policy's and the linker's business.
 
+mod cases;
 mod check;
 mod compare;
 mod finding;
 mod grants;
+mod matching;
+mod pattern;
+mod reader;
 mod show;
 mod target;
+mod verdict;
 mod version;
 
+pub use self::cases::{
+    Case, Config, Expectation, Expected, Fault, Job, JobExpected, Step, Suite, SuiteError, SuiteErrors, Text, Times, Work,
+};
 pub use self::check::check;
 pub use self::finding::{Code, Finding, Report, Severity};
+pub use self::matching::{Difference, shown};
+pub use self::pattern::{Call, Node, Wrong};
 pub use self::target::{BUILT_IN, Target};
+pub use self::verdict::{Problem, Seen, Status, Verdict, junit, update};
 
 /// The name that was probably meant, if one is near enough.
 pub(crate) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
