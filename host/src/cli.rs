@@ -9,6 +9,7 @@ mod interrupt;
 mod new;
 mod report;
 mod run;
+mod test;
 
 use clap::{Parser, Subcommand};
 
@@ -27,6 +28,7 @@ enum Command {
     New(new::New),
     Attack(attack::Attack),
     Check(check::Check),
+    Test(test::Test),
 }
 
 /// Exit status for arguments that make no sense, as everywhere.
@@ -57,6 +59,7 @@ pub(crate) fn main() -> u8 {
             Command::New(new) => new.run(),
             Command::Attack(attack) => attack.run().await,
             Command::Check(check) => check.run(),
+            Command::Test(test) => test.run().await,
         }
     });
     runtime.shutdown_background();

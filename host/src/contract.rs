@@ -19,10 +19,11 @@ mod reader;
 mod show;
 mod target;
 mod verdict;
-mod version;
+pub(crate) mod version;
 
 pub use self::cases::{
-    Case, Config, Expectation, Expected, Fault, Job, JobExpected, Step, Suite, SuiteError, SuiteErrors, Text, Times, Work,
+    Case, Config, Expectation, Expected, Fault, Job, JobExpected, Step, Suite, SuiteError, SuiteErrors, Text, Times,
+    Work,
 };
 pub use self::check::check;
 pub use self::finding::{Code, Finding, Report, Severity};

@@ -33,6 +33,11 @@ pub(super) fn note(message: &str) {
     say!("{DIM}note{PLAIN}: {message}");
 }
 
+/// A further line of what was said before.
+pub(super) fn more(line: &str) {
+    say!("{line}");
+}
+
 /// What the guest was denied, which may be why it failed.
 pub(super) fn denials(receipt: &Receipt) {
     for denial in &receipt.denials {

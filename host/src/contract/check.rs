@@ -307,7 +307,7 @@ fn is_resource(resolve: &Resolve, id: TypeId) -> bool {
 }
 
 /// What an import or export is called.
-fn name(resolve: &Resolve, key: &WorldKey) -> String {
+pub(super) fn name(resolve: &Resolve, key: &WorldKey) -> String {
     match key {
         WorldKey::Name(name) => name.clone(),
         WorldKey::Interface(id) => {

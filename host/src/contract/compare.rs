@@ -316,9 +316,15 @@ fn lists(word: &str, wanted: &[&str], had: &[&str]) -> String {
     let more: Vec<&str> = had.iter().filter(|name| !wanted.contains(name)).copied().collect();
     let plural = |names: &[&str]| if names.len() == 1 { word.to_owned() } else { format!("{word}s") };
     match (lacks.as_slice(), more.as_slice()) {
-        ([], []) => format!("the {word}s are in another order: {} comes where {} should", show::names(first(had, wanted)), show::names(first(wanted, had))),
+        ([], []) => format!(
+            "the {word}s are in another order: {} comes where {} should",
+            show::names(first(had, wanted)),
+            show::names(first(wanted, had))
+        ),
         (lacks, []) => format!("the component lacks the {} {}", plural(lacks), show::names(lacks.iter().copied())),
-        ([], more) => format!("the component has the {} {} more than the world", plural(more), show::names(more.iter().copied())),
+        ([], more) => {
+            format!("the component has the {} {} more than the world", plural(more), show::names(more.iter().copied()))
+        }
         (lacks, more) => format!(
             "the component lacks the {} {} and has {} instead",
             plural(lacks),

@@ -29,9 +29,11 @@ pub(super) fn finding(import: &str, policy: &Policy) -> Option<Finding> {
         "wasi:http/outgoing-handler" => {
             (!grants.http.is_empty(), "no HTTP request", "add an `[[http]]` with the URLs to the policy")
         }
-        "wasi:sockets/tcp-create-socket" | "wasi:sockets/udp-create-socket" | "wasi:sockets/ip-name-lookup" => {
-            (false, "no address and no host name", "use `wasi:http`, or leave sockets out: no policy can grant them yet")
-        }
+        "wasi:sockets/tcp-create-socket" | "wasi:sockets/udp-create-socket" | "wasi:sockets/ip-name-lookup" => (
+            false,
+            "no address and no host name",
+            "use `wasi:http`, or leave sockets out: no policy can grant them yet",
+        ),
         _ => return None,
     };
     let then = match grants.on_denied {

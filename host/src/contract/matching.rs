@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use wasm_wave::wasm::{WasmType, WasmTypeKind, WasmValue};
 
-use super::pattern::{Kind, Node, Rest, Wrong};
 use super::nearest;
+use super::pattern::{Kind, Node, Rest, Wrong};
 use crate::text::{Bounded, escape};
 
 /// A place in a value where it isn't what was expected.
@@ -151,7 +151,10 @@ impl Node {
             (Ty::Tuple, Kind::Tuple(nodes)) => {
                 let types: Vec<T> = ty.tuple_element_types().collect();
                 if types.len() != nodes.len() {
-                    return wrong(&self.span, format!("the tuple has {} parts, and here are {}", types.len(), nodes.len()));
+                    return wrong(
+                        &self.span,
+                        format!("the tuple has {} parts, and here are {}", types.len(), nodes.len()),
+                    );
                 }
                 nodes.iter().zip(&types).try_for_each(|(node, ty)| node.of_type(ty))
             }
@@ -203,9 +206,9 @@ impl Node {
                 node.of_type(ty)?;
             }
         }
-        let missing = types.iter().find(|(name, ty)| {
-            ty.kind() != WasmTypeKind::Option && !given.iter().any(|(given, ..)| given == name)
-        });
+        let missing = types
+            .iter()
+            .find(|(name, ty)| ty.kind() != WasmTypeKind::Option && !given.iter().any(|(given, ..)| given == name));
         match missing {
             Some((name, _)) if rest == Rest::Nothing => wrong(&self.span, format!("the field `{name}` is missing")),
             _ => Ok(()),
@@ -279,11 +282,9 @@ impl Node {
                     match given.iter().find(|(given, ..)| *given == name) {
                         Some((_, _, node)) => node.differ(&path, field.as_ref(), found),
                         // A field that is left out is `none`, as in a value.
-                        None if *rest == Rest::Nothing && field.unwrap_option().is_some() => found.push(Difference {
-                            path,
-                            expected: "none".to_owned(),
-                            found: shown(field.as_ref()),
-                        }),
+                        None if *rest == Rest::Nothing && field.unwrap_option().is_some() => {
+                            found.push(Difference { path, expected: "none".to_owned(), found: shown(field.as_ref()) })
+                        }
                         None => {}
                     }
                 }
@@ -387,7 +388,12 @@ impl Node {
     }
 }
 
-fn one_of<'n>(word: &str, name: &str, span: &Range<usize>, known: impl Iterator<Item = &'n str> + Clone) -> Result<(), Wrong> {
+fn one_of<'n>(
+    word: &str,
+    name: &str,
+    span: &Range<usize>,
+    known: impl Iterator<Item = &'n str> + Clone,
+) -> Result<(), Wrong> {
     if known.clone().any(|other| other == name) {
         return Ok(());
     }

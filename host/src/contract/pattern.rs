@@ -15,11 +15,15 @@ pub struct Node {
     pub(super) kind: Kind,
 }
 
+/// What a part of a pattern stands for.
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
     Any,
     Regex(Box<Regex>),
-    About { value: f64, within: f64 },
+    About {
+        value: f64,
+        within: f64,
+    },
     Number(String),
     Text(String),
     Char(char),
@@ -46,9 +50,6 @@ pub struct Call {
     pub path: String,
     /// The arguments, in order.
     pub args: Vec<Node>,
-    /// The whole text.
-    pub text: String,
-    pub(super) arguments: Range<usize>,
 }
 
 /// What is wrong with a text, and where in it.
@@ -92,9 +93,8 @@ impl Call {
         }
         let mut parser = Parser { text, at: open, depth: 0 };
         let args = if open < text.len() { parser.several('(', ')')?.0 } else { Vec::new() };
-        let arguments = open..parser.at;
         parser.end()?;
-        Ok(Self { path, args, text: text.to_owned(), arguments })
+        Ok(Self { path, args })
     }
 }
 
@@ -130,7 +130,9 @@ impl Parser<'_> {
 
     fn unexpected<T>(&mut self, expected: &str) -> Result<T, Wrong> {
         match self.peek() {
-            Some(found) => self.wrong(self.at..self.at + found.len_utf8(), format!("expected {expected}, found `{found}`")),
+            Some(found) => {
+                self.wrong(self.at..self.at + found.len_utf8(), format!("expected {expected}, found `{found}`"))
+            }
             None => self.wrong(self.at..self.at, format!("expected {expected}, and the text ends")),
         }
     }
@@ -379,9 +381,31 @@ mod tests {
     #[test]
     fn every_form_is_read() {
         for text in [
-            "_", "~\"^a.*z$\"", "~1.5", "~-1e-3", "~1.5 +- 0.25", "-12", "1.5e+10", "-inf", "nan", "\"\\u{1f980} \\\" \\n\"",
-            "'x'", "'\\''", "some(none)", "ok(_)", "[]", "[1, 2,]", "[1, ..]", "(1, \"a\")", "{}", "{:}", "{a, b}",
-            "{x: 1, y: {z: _}, ..}", "{..}", "%true", "a-b(c)",
+            "_",
+            "~\"^a.*z$\"",
+            "~1.5",
+            "~-1e-3",
+            "~1.5 +- 0.25",
+            "-12",
+            "1.5e+10",
+            "-inf",
+            "nan",
+            "\"\\u{1f980} \\\" \\n\"",
+            "'x'",
+            "'\\''",
+            "some(none)",
+            "ok(_)",
+            "[]",
+            "[1, 2,]",
+            "[1, ..]",
+            "(1, \"a\")",
+            "{}",
+            "{:}",
+            "{a, b}",
+            "{x: 1, y: {z: _}, ..}",
+            "{..}",
+            "%true",
+            "a-b(c)",
         ] {
             assert!(Node::parse(text).is_ok(), "{text}: {:?}", Node::parse(text));
         }

@@ -30,8 +30,27 @@ const MAX_HUGE: u64 = 16 << 20;
 const TOP: &[&str] = &["case", "defaults"];
 const DEFAULTS: &[&str] = &["config", "content-type", "limits", "order", "real"];
 const CASE: &[&str] = &[
-    "call", "config", "content-type", "failure", "failure-text", "import", "input", "input-hex", "input-repeat", "limits",
-    "log", "message", "name", "order", "output", "output-hex", "output-repeat", "real", "returns", "step", "stops",
+    "call",
+    "config",
+    "content-type",
+    "failure",
+    "failure-text",
+    "import",
+    "input",
+    "input-hex",
+    "input-repeat",
+    "limits",
+    "log",
+    "message",
+    "name",
+    "order",
+    "output",
+    "output-hex",
+    "output-repeat",
+    "real",
+    "returns",
+    "step",
+    "stops",
 ];
 const STEP: &[&str] = &["call", "returns"];
 const IMPORT: &[&str] = &["answer", "call", "delay", "fault", "huge", "times"];
@@ -301,7 +320,8 @@ impl Reader<'_> {
             return Some(text);
         }
         let meant = nearest(&text, codes.iter().map(String::as_str));
-        let meant = meant.map_or("docs/stop-reasons.md has the list".to_owned(), |near| format!("did you mean `{near}`?"));
+        let meant =
+            meant.map_or("docs/stop-reasons.md has the list".to_owned(), |near| format!("did you mean `{near}`?"));
         self.error(value.span(), format!("there is no stop reason `{text}`: {meant}"));
         None
     }
@@ -358,7 +378,8 @@ impl Reader<'_> {
                 Some(text.repeat(times).into_bytes())
             }
             _ => {
-                let message = format!("`{repeat_key}` is `{{ text = \"…\", times = N }}`, up to {}", Bytes(MAX_REPEATED as u64));
+                let message =
+                    format!("`{repeat_key}` is `{{ text = \"…\", times = N }}`, up to {}", Bytes(MAX_REPEATED as u64));
                 self.error(value.span(), message);
                 None
             }

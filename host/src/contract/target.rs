@@ -63,6 +63,13 @@ impl Target {
         Self { name: name.into(), resolve, world }
     }
 
+    /// The names of what it imports.
+    pub fn imports(&self) -> Vec<String> {
+        let world = self.resolve.worlds.get(self.world);
+        let keys = world.map(|world| world.imports.keys()).into_iter().flatten();
+        keys.map(|key| super::check::name(&self.resolve, key)).collect()
+    }
+
     /// What it is called in reports.
     pub fn name(&self) -> &str {
         &self.name

@@ -262,7 +262,15 @@ mod tests {
 
     fn verdict(case: &Case, status: Status, seen: Vec<Seen>) -> Verdict {
         let problems = vec![Problem::new("a < b & \"c\"\u{1b}")];
-        Verdict { name: case.name.clone(), line: case.line, status, problems, trace: Vec::new(), seen, wall_ns: 1_500_000 }
+        Verdict {
+            name: case.name.clone(),
+            line: case.line,
+            status,
+            problems,
+            trace: Vec::new(),
+            seen,
+            wall_ns: 1_500_000,
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Which versions of an interface stand for each other, as the engine's linker has it.
 
 /// An interface's name without its version, and the version.
-pub(super) fn split(name: &str) -> (&str, Option<&str>) {
+pub(crate) fn split(name: &str) -> (&str, Option<&str>) {
     name.split_once('@').map_or((name, None), |(name, version)| (name, Some(version)))
 }
 
@@ -31,7 +31,7 @@ fn release(version: &str) -> Option<(u64, u64, u64)> {
 }
 
 /// Of names that are known, the one that the linker takes for this: the same, else the latest compatible one.
-pub(super) fn find<'n>(wanted: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+pub(crate) fn find<'n>(wanted: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let known: Vec<&str> = known.filter(|name| compatible(wanted, name)).collect();
     let exact = known.iter().find(|name| **name == wanted).copied();
     exact.or_else(|| known.into_iter().max_by_key(|name| split(name).1.and_then(release)))
