@@ -37,10 +37,13 @@ pub struct Conductor {
     /// The component by what is compiled into it.
     loaded: Mutex<HashMap<EngineKey, Arc<OnceCell<Component<Script>>>>>,
     /// The component by what is compiled into it and which of its imports are the host's own.
-    linked: Mutex<HashMap<(EngineKey, BTreeSet<String>), Component<Script>>>,
+    linked: Mutex<HashMap<Linkage, Component<Script>>>,
     /// The interfaces that the host offers.
     offered: Vec<String>,
 }
+
+/// What a component was compiled for, and which of its imports are the host's own.
+type Linkage = (EngineKey, BTreeSet<String>);
 
 /// The tenant of a case.
 const TENANT: &str = "case";
@@ -288,12 +291,10 @@ fn judge_calls<R>(case: &Case, steps: &[Step], script: &Script, outcome: &Outcom
             _ => {}
         }
     }
-    if outcome.stop().is_some() && several {
-        if let Some(step) = steps.get(returned.len()) {
-            verdict.problems.extend(case.stops.is_none().then(|| {
-                Problem::new(format!("it got as far as step {}, `{}`", returned.len() + 1, bounded(&step.call.text)))
-            }));
-        }
+    let stuck = if several && outcome.stop().is_some() { steps.get(returned.len()) } else { None };
+    if let (Some(step), None) = (stuck, &case.stops) {
+        let which = format!("step {}, `{}`", returned.len() + 1, bounded(&step.call.text));
+        verdict.problems.push(Problem::new(format!("it got as far as {which}")));
     }
 }
 

@@ -23,12 +23,12 @@ pub fn check(component: &[u8], target: &Target, policy: Option<&Policy>) -> Repo
     let (have, world) = match wit_component::decode(component) {
         Ok(DecodedWasm::Component(have, world)) => (have, world),
         Ok(DecodedWasm::WitPackage(..)) => {
-            return no_form(target, "it is a WIT package and nothing that could run".to_owned());
+            return no_form(target, "it is a WIT package and nothing that could run");
         }
-        Err(error) => return no_form(target, escape(&format!("{error:#}"))),
+        Err(error) => return no_form(target, &escape(&format!("{error:#}"))),
     };
     let (Some(wanted), Some(had)) = (target.resolve.worlds.get(target.world), have.worlds.get(world)) else {
-        return no_form(target, "it has no world".to_owned());
+        return no_form(target, "it has no world");
     };
     let mut sides = Sides { comparison: Comparison::new(&target.resolve, &have), wanted, had };
     // What functions reach is an error and comes first; what is left of the types can't be passed at all.
@@ -44,7 +44,7 @@ pub fn check(component: &[u8], target: &Target, policy: Option<&Policy>) -> Repo
     Report::new(&target.name, findings)
 }
 
-fn no_form(target: &Target, why: String) -> Report {
+fn no_form(target: &Target, why: &str) -> Report {
     let finding = Finding {
         severity: Severity::Error,
         code: Code::NoWitForm,

@@ -47,7 +47,9 @@ impl<'a> Comparison<'a> {
             return;
         }
         let Difference { code, at, message, expected, found, fix } = difference;
+        // The worlds that only say what is run have no file that anybody could look at.
         let at = at.filter(Span::is_known).map(|span| self.want.render_location(span));
+        let at = at.filter(|at| !at.starts_with("host:"));
         let place = crate::text::escape(&format!("{} {place}", self.direction));
         let message = crate::text::escape(&message);
         self.findings.push(Finding { severity: self.severity, code, place, at, message, expected, found, fix });

@@ -283,7 +283,7 @@ impl Node {
                         Some((_, _, node)) => node.differ(&path, field.as_ref(), found),
                         // A field that is left out is `none`, as in a value.
                         None if *rest == Rest::Nothing && field.unwrap_option().is_some() => {
-                            found.push(Difference { path, expected: "none".to_owned(), found: shown(field.as_ref()) })
+                            found.push(Difference { path, expected: "none".to_owned(), found: shown(field.as_ref()) });
                         }
                         None => {}
                     }

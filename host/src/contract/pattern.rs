@@ -225,7 +225,11 @@ impl Parser<'_> {
         for c in rest.chars() {
             // A sign stands at the beginning and after an exponent; `+-` is not part of a number.
             let sign = (c == '-' && end == 0) || (matches!(c, '+' | '-') && matches!(before, 'e' | 'E'));
-            if !(c.is_ascii_digit() || sign || matches!(c, 'e' | 'E') || (c == '.' && !rest[end..].starts_with(".."))) {
+            if !(c.is_ascii_digit()
+                || sign
+                || matches!(c, 'e' | 'E')
+                || (c == '.' && !rest.get(end..).is_some_and(|rest| rest.starts_with(".."))))
+            {
                 break;
             }
             before = c;
