@@ -86,7 +86,11 @@ fn problem(case: &Case) -> Option<String> {
     let get = |key: &str| case.config.get(key).map(String::as_str);
     match (Config::parse(get("mask"), get("replacement")), expected) {
         (Err(text), None) => {
-            assert!(case.log.as_ref().is_none_or(|log| log.text().is_none()), "`{}`: a failure logs nothing", case.name);
+            assert!(
+                case.log.as_ref().is_none_or(|log| log.text().is_none()),
+                "`{}`: a failure logs nothing",
+                case.name
+            );
             let same = case.failure.as_deref() == Some("invalid-config")
                 && case.failure_text.as_ref().is_none_or(|expected| *expected == text);
             (!same).then(|| format!("fails with `{text}`"))
