@@ -25,7 +25,7 @@
   (core instance $run (instantiate $code
     (with "prices" (instance (export "look" (func $look)) (export "note" (func $note))))))
   (func (export "total") (param "id" u32) (result u32) (canon lift (core func $run "total")))
-  (func (export "third") (param "of" float64) (result float64) (canon lift (core func $run "third")))
+  (func (export "third") (param "of" f64) (result f64) (canon lift (core func $run "third")))
   (func (export "count") (result u32) (canon lift (core func $run "count")))
   (func (export "spin") (canon lift (core func $run "spin")))
   (func (export "trap") (canon lift (core func $run "trap"))))
