@@ -58,7 +58,6 @@ async fn configuration_can_be_answered_by_the_case() {
         import = [
           { call = 'config#get("mask")', answer = 'some("email")', times = "any" },
           { call = 'config#get("replacement")', answer = 'some("*")', times = "any" },
-          { call = 'config#get-all()', answer = '[("mask", "email"), ("replacement", "*")]', times = "any" },
         ]
         [[case]]
         name = "a huge answer meets the memory of the case"

@@ -24,7 +24,7 @@ pub(super) fn finding(import: &str, policy: &Policy) -> Option<Finding> {
             (!grants.config.is_empty(), "no configuration", "add what the guest reads under `[config]` to the policy")
         }
         "wasi:keyvalue/store" | "wasi:keyvalue/atomics" | "wasi:keyvalue/batch" => {
-            (!grants.key_value.is_empty(), "no bucket", "add a `[[key-value]]` with `bucket` to the policy")
+            (!grants.key_value.is_empty(), "no bucket", "add a `[[key-value]]` with `bucket` and `store` to the policy")
         }
         "wasi:http/outgoing-handler" => {
             (!grants.http.is_empty(), "no HTTP request", "add an `[[http]]` with the URLs to the policy")
@@ -67,7 +67,7 @@ mod tests {
             ("wasi:cli/stderr@0.2.0", "stdio.stderr = true"),
             ("sandbox:host/config@0.1.0", "config.x = 'y'"),
             ("wasi:config/store@0.2.0-rc.1", "config.x = 'y'"),
-            ("wasi:keyvalue/batch@0.2.0-draft", "[[key-value]]\nbucket = 'b'\naccess = 'read-only'"),
+            ("wasi:keyvalue/batch@0.2.0-draft", "[[key-value]]\nbucket = 'b'\nstore = 'memory'\naccess = 'read-only'"),
         ];
         for (import, text) in table {
             assert!(finding(import, &Policy::parse(text).unwrap()).is_none(), "{import}");
