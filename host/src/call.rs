@@ -33,10 +33,11 @@ pub struct FunctionCall {
     pub(crate) results: usize,
 }
 
-struct Function {
-    interface: Option<String>,
-    name: String,
-    ty: ComponentFunc,
+/// A function that a component exports or imports.
+pub(crate) struct Function {
+    pub(crate) interface: Option<String>,
+    pub(crate) name: String,
+    pub(crate) ty: ComponentFunc,
 }
 
 impl FunctionCall {
@@ -86,12 +87,18 @@ impl FunctionCall {
 }
 
 impl Function {
-    fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         full_name(self.interface.as_deref(), &self.name)
     }
 
+    /// Whether a value of one of its types has no text form, so that it can't be called or answered in text.
+    pub(crate) fn has_text_form(&self) -> bool {
+        let params = self.ty.params().map(|(_, ty)| ty);
+        params.chain(self.ty.results()).all(|ty| unsupported(&ty).is_none())
+    }
+
     /// The signature in WIT. A small component can have types whose text would fill all memory, so it is bounded.
-    fn signature(&self) -> String {
+    pub(crate) fn signature(&self) -> String {
         let params = self.ty.params().map(|(_, ty)| ty);
         if params.chain(self.ty.results()).any(|ty| unsupported(&ty).is_some()) {
             return format!("{}: func(…)", escape(&self.name));
@@ -114,7 +121,7 @@ impl Function {
 
     /// Whether a path means this function: the whole name, the interface without its version or package, or the bare
     /// function name.
-    fn is_meant(&self, path: &str) -> bool {
+    pub(crate) fn is_meant(&self, path: &str) -> bool {
         let Some((wanted, name)) = path.rsplit_once('#') else { return path == self.name };
         let Some(interface) = &self.interface else { return false };
         let unversioned = interface.split_once('@').map_or(interface.as_str(), |(name, _)| name);
@@ -128,11 +135,22 @@ fn full_name(interface: Option<&str>, name: &str) -> String {
     interface.map_or_else(|| name.to_owned(), |interface| format!("{interface}#{name}"))
 }
 
-fn functions(component: &Component, engine: &Engine) -> Vec<Function> {
+/// The functions that a component exports.
+pub(crate) fn functions(component: &Component, engine: &Engine) -> Vec<Function> {
     let ty = component.component_type();
+    collect(ty.exports(engine).map(|(name, item)| (name, item.ty)), engine)
+}
+
+/// The functions that a component imports.
+pub(crate) fn imported(component: &Component, engine: &Engine) -> Vec<Function> {
+    let ty = component.component_type();
+    collect(ty.imports(engine).map(|(name, item)| (name, item.ty)), engine)
+}
+
+fn collect<'n>(items: impl Iterator<Item = (&'n str, ComponentItem)>, engine: &Engine) -> Vec<Function> {
     let mut functions = Vec::new();
-    for (export, item) in ty.exports(engine) {
-        match item.ty {
+    for (export, item) in items {
+        match item {
             ComponentItem::ComponentFunc(ty) => {
                 functions.push(Function { interface: None, name: export.to_owned(), ty });
             }
@@ -149,7 +167,7 @@ fn functions(component: &Component, engine: &Engine) -> Vec<Function> {
     functions
 }
 
-fn find(path: &str, functions: Vec<Function>) -> Result<Function, Stop> {
+pub(crate) fn find(path: &str, functions: Vec<Function>) -> Result<Function, Stop> {
     let names = |functions: &[Function]| {
         let shown: Vec<String> = functions.iter().take(20).map(|f| format!("`{}`", escape(&f.path()))).collect();
         let more = functions.len().saturating_sub(shown.len());

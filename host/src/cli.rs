@@ -1,6 +1,7 @@
 //! The command line: arguments in, messages and an exit status out. The only place that prints.
 
 mod attack;
+mod check;
 mod files;
 mod flags;
 mod inspect;
@@ -10,6 +11,7 @@ mod policy;
 mod report;
 mod resolve;
 mod run;
+mod test;
 
 use clap::{Parser, Subcommand};
 
@@ -28,6 +30,8 @@ enum Command {
     New(new::New),
     Attack(attack::Attack),
     Policy(policy::PolicyTools),
+    Check(check::Check),
+    Test(test::Test),
 }
 
 /// Exit status for arguments that make no sense, as everywhere.
@@ -58,6 +62,8 @@ pub(crate) fn main() -> u8 {
             Command::New(new) => new.run(),
             Command::Attack(attack) => attack.run().await,
             Command::Policy(tools) => tools.run(),
+            Command::Check(check) => check.run(),
+            Command::Test(test) => test.run().await,
         }
     });
     runtime.shutdown_background();

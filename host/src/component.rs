@@ -75,6 +75,14 @@ impl<E> Component<E> {
     }
 }
 
+/// Reads bytes of unknown origin: what they are, and the component in binary form that they are or become.
+///
+/// # Errors
+/// A stop whose reason is `refused.…`.
+pub fn read_component(bytes: Vec<u8>) -> Result<(Facts, Vec<u8>), Stop> {
+    Parsed::read(bytes).map(|parsed| (parsed.facts, parsed.binary))
+}
+
 /// A component before it is compiled.
 pub(crate) struct Parsed {
     pub(crate) facts: Facts,

@@ -29,6 +29,7 @@ use crate::text::escape;
 pub struct Host<E: Send + 'static = ()> {
     link: Arc<LinkFn<E>>,
     extended: bool,
+    open: bool,
     engines: Mutex<HashMap<EngineKey, Prepared<E>>>,
     guests: Option<Runtime>,
     pub(crate) shared: Arc<Shared>,
@@ -41,6 +42,7 @@ pub struct Host<E: Send + 'static = ()> {
 pub struct HostBuilder<E: Send + 'static> {
     link: Arc<LinkFn<E>>,
     extended: bool,
+    open: bool,
     guest_threads: usize,
     blocking_threads: usize,
     memory: Option<u64>,
@@ -99,6 +101,7 @@ impl<E: Send + 'static> Host<E> {
         HostBuilder {
             link: Arc::new(|_| Ok(())),
             extended: false,
+            open: false,
             guest_threads: threads(),
             blocking_threads: BLOCKING_THREADS,
             memory: None,
@@ -135,13 +138,34 @@ impl<E: Send + 'static> Host<E> {
             return Err(Stop::limit(LimitKind::ComponentSize, max, 0, Some(bytes.len() as u64)));
         }
         let prepared = self.prepared(EngineKey::of(policy))?;
-        let (key, extended) = (EngineKey::of(policy), self.extended);
-        let work = self.guests()?.spawn_blocking(move || load(bytes, &prepared, key, extended));
+        let (key, offers) = (EngineKey::of(policy), Offers { extended: self.extended, open: self.open });
+        let work = self.guests()?.spawn_blocking(move || load(bytes, &prepared, key, offers));
         let wall = policy.limits.wall;
         match tokio::time::timeout(wall.0, work).await {
             Ok(loaded) => loaded.unwrap_or_else(|_| Err(Stop::host_fault("the compiler panicked on this component"))),
             Err(_) => Err(Stop::limit(LimitKind::Wall, wall.nanos(), wall.nanos(), None)),
         }
+    }
+
+    /// Links a component once more, with functions laid over the host's own: `link` may define what is there already.
+    pub(crate) fn relink(
+        &self,
+        component: &Component<E>,
+        link: impl FnOnce(&mut Linker<State<E>>, &wasmtime::component::Component) -> wasmtime::Result<()>,
+    ) -> Result<Component<E>, Stop> {
+        let inner = &component.inner;
+        let mut linker = Linker::clone(&self.prepared(inner.key)?.linker);
+        linker.allow_shadowing(true);
+        let pre = || {
+            link(&mut linker, inner.pre.component())?;
+            linker.instantiate_pre(inner.pre.component())
+        };
+        let pre = pre().map_err(|error| {
+            let message = format!("an import doesn't match its answer: {}", one_line(&error));
+            Stop::refused(Refusal::Import, message, OFFERED)
+        })?;
+        let inner = Inner { facts: inner.facts.clone(), pre, key: inner.key, timings: inner.timings };
+        Ok(Component { inner: Arc::new(inner) })
     }
 
     /// The runtime that guests run on.
@@ -202,6 +226,14 @@ impl<E: Send + 'static> HostBuilder<E> {
     ) -> Self {
         self.link = Arc::new(link);
         self.extended = true;
+        self
+    }
+
+    /// Loads components with any import; what nobody offers traps when it is called. For those who give other answers by
+    /// linking once more.
+    #[must_use]
+    pub(crate) fn any_import(mut self) -> Self {
+        self.open = true;
         self
     }
 
@@ -270,6 +302,7 @@ impl<E: Send + 'static> HostBuilder<E> {
         let host = Host {
             link: self.link,
             extended: self.extended,
+            open: self.open,
             engines: Mutex::default(),
             guests: Some(guests),
             shared: Arc::new(shared),
@@ -309,15 +342,22 @@ fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
+/// What a host offers beyond what we know of.
+#[derive(Clone, Copy)]
+struct Offers {
+    extended: bool,
+    open: bool,
+}
+
 fn load<E: Send + 'static>(
     bytes: Vec<u8>,
     prepared: &Prepared<E>,
     key: EngineKey,
-    extended: bool,
+    offers: Offers,
 ) -> Result<Component<E>, Stop> {
     let Parsed { facts, binary, took } = Parsed::read(bytes)?;
     // What nobody offers is said before a long compilation, unless the embedder offers more than we know of.
-    if !extended {
+    if !offers.extended && !offers.open {
         missing(&facts.imports)?;
     }
     let began = Instant::now();
@@ -326,7 +366,14 @@ fn load<E: Send + 'static>(
     })?;
     let compile = began.elapsed();
     let began = Instant::now();
-    let pre = prepared.linker.instantiate_pre(&component).map_err(|error| {
+    let pre = match offers.open {
+        true => {
+            let mut linker = Linker::clone(&prepared.linker);
+            linker.define_unknown_imports_as_traps(&component).and_then(|()| linker.instantiate_pre(&component))
+        }
+        false => prepared.linker.instantiate_pre(&component),
+    };
+    let pre = pre.map_err(|error| {
         let message = format!("an import doesn't match what the host offers: {}", one_line(&error));
         Stop::refused(Refusal::Import, message, OFFERED)
     })?;

@@ -155,6 +155,13 @@ impl<E: Send + 'static> Invocation<E> {
         Self::new(component, tenant, Call::Custom, extension)
     }
 
+    /// Gives host functions a value of yours, as [`Invocation::custom`] does.
+    #[must_use]
+    pub fn extension(mut self, extension: E) -> Self {
+        self.extension = extension;
+        self
+    }
+
     /// Connects standard input, if the policy grants it.
     #[must_use]
     pub fn stdin(mut self, stdin: Stdin) -> Self {

@@ -24,6 +24,8 @@ mod bindings;
 mod call;
 mod capability;
 mod component;
+mod conduct;
+pub mod contract;
 mod deterministic;
 mod egress;
 mod ending;
@@ -46,7 +48,8 @@ mod text;
 
 pub use bindings::{Failure, Input, Output};
 pub use call::FunctionCall;
-pub use component::{Component, Facts, Form, Inspection, PREFIX, Sizes, World, refuse_by_prefix};
+pub use component::{Component, Facts, Form, Inspection, PREFIX, Sizes, World, read_component, refuse_by_prefix};
+pub use conduct::Conductor;
 pub use egress::Resolve;
 pub use host::{Host, HostBuilder, HostError};
 pub use invoke::{Ended, Invocation, Stdin, Value};

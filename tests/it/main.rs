@@ -14,6 +14,8 @@
 
 mod attack;
 mod bad_input;
+mod cases;
+mod check;
 mod command;
 mod contract;
 mod deterministic;

@@ -39,6 +39,11 @@ pub(super) fn note(message: &str) {
     say!("{DIM}note{PLAIN}: {message}");
 }
 
+/// A further line of what was said before.
+pub(super) fn more(line: &str) {
+    say!("{line}");
+}
+
 /// What the guest was denied, which may be why it failed.
 pub(super) fn denials(receipt: &Receipt) {
     for denial in &receipt.denials {
@@ -61,6 +66,18 @@ fn findings(stop: &Stop) {
 /// Why a component or a policy was refused, where there is no receipt.
 pub(super) fn refusal(stop: &Stop) {
     findings(stop);
+    if let Some(text) = &stop.hint {
+        hint(text);
+    }
+}
+
+/// Why something was refused, where the message has several findings in lines of their own.
+pub(super) fn lines(stop: &Stop) {
+    let mut lines = stop.message.lines();
+    error(&format!("{}: {}", stop.reason, lines.next().unwrap_or_default()));
+    for line in lines {
+        say!("       {line}");
+    }
     if let Some(text) = &stop.hint {
         hint(text);
     }

@@ -33,13 +33,14 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("main", "cli"),
     layer(
         "lib",
-        "attack bindings cache call component contract egress engine host invoke metrics outcome policy quota receipt serve \
+        "attack bindings cache call component conduct contract egress engine host invoke metrics outcome policy quota receipt serve \
          shared state stdio tenant text",
     ),
     layer(
         "cli",
-        "attack cache call component contract engine host invoke metrics outcome policy receipt serve tenant text",
+        "attack cache call component conduct contract engine host invoke metrics outcome policy receipt serve tenant text",
     ),
+    layer("conduct", "bindings call component contract engine host invoke outcome policy state tenant text"),
     layer("serve", "cache call component engine host invoke metrics outcome policy quota receipt tenant text"),
     layer("metrics", "outcome policy quota receipt tenant"),
     layer(

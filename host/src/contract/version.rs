@@ -1,0 +1,72 @@
+//! Which versions of an interface stand for each other, as the engine's linker has it.
+
+/// An interface's name without its version, and the version.
+pub(crate) fn split(name: &str) -> (&str, Option<&str>) {
+    name.split_once('@').map_or((name, None), |(name, version)| (name, Some(version)))
+}
+
+/// Whether the linker takes one name for the other: the same, or the same interface in versions that promise to be
+/// compatible. That is the same major version, below 1.0 the same minor version, and nothing below 0.1. A pre-release
+/// is compatible with itself alone.
+pub(super) fn compatible(one: &str, other: &str) -> bool {
+    one == other || track(one).is_some_and(|track_of_one| Some(track_of_one) == track(other))
+}
+
+/// What all compatible versions of an interface have in common.
+fn track(name: &str) -> Option<(&str, u64, u64)> {
+    let (name, version) = split(name);
+    match release(version?)? {
+        (0, 0, _) => None,
+        (0, minor, _) => Some((name, 0, minor)),
+        (major, _, _) => Some((name, major, 0)),
+    }
+}
+
+/// The three numbers of a version that is no pre-release.
+fn release(version: &str) -> Option<(u64, u64, u64)> {
+    // What follows a plus sign says how it was built and not what it is.
+    let mut parts = version.split('+').next()?.split('.').map(|part| part.parse().ok());
+    let numbers = (parts.next()??, parts.next()??, parts.next()??);
+    parts.next().is_none().then_some(numbers)
+}
+
+/// Of names that are known, the one that the linker takes for this: the same, else the latest compatible one.
+pub(crate) fn find<'n>(wanted: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let known: Vec<&str> = known.filter(|name| compatible(wanted, name)).collect();
+    let exact = known.iter().find(|name| **name == wanted).copied();
+    exact.or_else(|| known.into_iter().max_by_key(|name| split(name).1.and_then(release)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compatible_as_the_linker_has_it() {
+        let yes = [("a:b/c", "a:b/c"), ("a:b/c@0.1.0", "a:b/c@0.1.9"), ("a:b/c@1.2.0", "a:b/c@1.9.1")];
+        let yes = yes.into_iter().chain([("a:b/c@0.2.0-rc.1", "a:b/c@0.2.0-rc.1"), ("a:b/c@0.0.1", "a:b/c@0.0.1")]);
+        let yes = yes.chain([("a:b/c@1.0.0+x.y", "a:b/c@1.2.0")]);
+        for (one, other) in yes {
+            assert!(compatible(one, other), "{one} {other}");
+        }
+        let no = [
+            ("a:b/c@0.1.0", "a:b/c@0.2.0"),
+            ("a:b/c@1.0.0", "a:b/c@2.0.0"),
+            ("a:b/c@0.0.1", "a:b/c@0.0.2"),
+            ("a:b/c@0.2.0-rc.1", "a:b/c@0.2.0"),
+            ("a:b/c", "a:b/c@0.1.0"),
+            ("a:b/c@0.1.0", "a:b/d@0.1.0"),
+        ];
+        for (one, other) in no {
+            assert!(!compatible(one, other), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn the_same_version_is_preferred_to_the_latest() {
+        let known = ["a:b/c@0.2.3", "a:b/c@0.2.10", "a:b/c@0.2.9", "a:b/c@0.3.0"];
+        assert_eq!(find("a:b/c@0.2.9", known.into_iter()), Some("a:b/c@0.2.9"));
+        assert_eq!(find("a:b/c@0.2.0", known.into_iter()), Some("a:b/c@0.2.10"));
+        assert_eq!(find("a:b/c@0.4.0", known.into_iter()), None);
+    }
+}
