@@ -297,8 +297,10 @@ async fn a_policy_that_a_caller_hands_over_can_only_shrink_a_tenants() {
 #[test]
 fn a_denial_says_which_rule_decided_whatever_the_capability() {
     let rule = |ran: Ran| ran.at("/denials/0/rule").as_str().unwrap().to_owned();
-    assert_eq!(rule(run_probe("connect").args(&["192.0.2.1:80"])), "no key of a policy grants it");
-    assert_eq!(rule(run_probe("resolve").args(&["localhost"])), "no key of a policy grants it");
+    assert_eq!(rule(run_probe("connect").args(&["192.0.2.1:80"])), "no `[[net]]` grants it");
+    assert_eq!(rule(run_probe("resolve").args(&["localhost"])), "no `[[lookup]]` and no `[[net]]` grants it");
+    let wide = |to: &str| run_probe("connect").flag("--allow-net", "*:*").args(&[to]);
+    assert_eq!(rule(wide("127.0.0.1:9")), "`allow-private` of `tcp connect *:*`");
     assert_eq!(rule(run_probe("keyvalue").args(&["b", "get", "k"])), "no `[[key-value]]` grants it");
     let http = |url: &str| run_probe("http").flag("--allow-http", "http://localhost").args(&["GET", url]);
     assert_eq!(rule(http("http://192.0.2.1/")), "no `[[http]]` grants it");

@@ -36,10 +36,7 @@ fn a_granted_address_is_reached_and_its_neighbours_are_not() {
     let got = lab.go(&policy, &[&format!("tcp={}", other.address), &format!("tcp=127.0.0.2:{}", echo.address.port())]);
     assert_eq!(
         got.denied("net"),
-        sorted([
-            format!("tcp connect {}: no grant covers it", other.address),
-            format!("tcp connect 127.0.0.2:{}: no grant covers it", echo.address.port()),
-        ])
+        sorted([format!("tcp connect {}", other.address), format!("tcp connect 127.0.0.2:{}", echo.address.port()),])
     );
     let none = lab.go("", &[&at]);
     assert_eq!((none.reason(), none.denied("net")), ("failed", vec!["tcp socket".to_owned()]));
@@ -88,7 +85,7 @@ fn the_hosts_own_network_is_not_reached_by_a_grant_for_everything() {
     }
     assert_eq!((echo.accepted(), six.accepted()), (0, 0));
     let got = lab.go(&connect("*:*"), &[&format!("tcp=[::1]:{port6}")]);
-    let expected = format!("tcp connect [::1]:{port6}: its address is loopback, past `tcp connect *:*`");
+    let expected = format!("tcp connect [::1]:{port6}: its address is loopback");
     assert_eq!(got.denied("net"), [expected]);
     lab.go(&connect(&format!("[::1]:{port6}")), &[&format!("tcp=[::1]:{port6}")]).said("tcp: hello");
 }
@@ -218,7 +215,7 @@ fn looking_up_is_a_grant_of_its_own_and_grants_no_connection() {
     for name in ["example.com", "example.org", "secret.example.org", "aexample.com"] {
         let got = lab.go(policy, &[&format!("names={name}")]);
         got.saw_denied("dns");
-        assert_eq!(got.denied("dns"), [format!("{name}: no grant covers it")]);
+        assert_eq!(got.denied("dns"), [name]);
     }
     lab.go("", &["names=a.example.com"]).saw_denied("dns");
     assert_eq!(names.asked(), 3, "what isn't granted is asked of nobody");

@@ -123,7 +123,7 @@ impl Pollable for Timer {
                 tokio::task::yield_now().await;
                 if !waiting.run.is_due(*due) {
                     // Another timer comes before it, and ends the waiting for both.
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 }
             }
             Due::Never => std::future::pending().await,

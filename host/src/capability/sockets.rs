@@ -79,7 +79,7 @@ impl SocketsView<'_> {
     }
 
     fn no_room(&self) -> SocketError {
-        self.gate.deny(Capability::Net, "over sockets");
+        self.gate.deny(Capability::Net, "over sockets", "`sockets` under `[limits]`");
         ErrorCode::NewSocketLimit.into()
     }
 
@@ -91,7 +91,7 @@ impl SocketsView<'_> {
     /// Whether a socket of this protocol may be made at all.
     fn admit(&self, protocol: NetProtocol, tried: &str) -> Result<(), SocketError> {
         if !self.gate.has(protocol) {
-            self.gate.deny(Capability::Net, tried);
+            self.gate.deny(Capability::Net, tried, "no `[[net]]` grants it");
             return Err(ErrorCode::AccessDenied.into());
         }
         self.take_socket()

@@ -306,7 +306,7 @@ mod tests {
             ("tcp:localhost:81", false, "", "no `[[net]]`"),
             ("tcp:db.a.example:5432", true, "number 1", "as if it had a public address"),
             ("udp:db.a.example:5432", false, "", "no `[[net]]`"),
-            ("tcp:10.0.0.1:80", false, "", "number 2) fits, but the address is private"),
+            ("tcp:10.0.0.1:80", false, "", "number 2 fits, but the address is private"),
             ("tcp:8.8.8.8:80", true, "number 2", ""),
             ("dns:db.a.example", true, "number 1", "refused unless"),
             ("dns:x.other.example", true, "number 1", "refused unless"),

@@ -1,5 +1,6 @@
 //! What wasmtime-wasi asks about every address that a socket is used with, and what is told about a denial.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -149,21 +150,23 @@ impl Gate {
             }
             Err(denial) => denial,
         };
-        self.deny(Capability::Net, &format!("{ask}: {}", self.why(&denial)));
+        let (asked, rule) = self.why(&ask.to_string(), &denial, "no `[[net]]` grants it");
+        self.deny(Capability::Net, &asked, rule);
         None
     }
 
-    /// Which rule decided, and how.
-    fn why(&self, denial: &NetDenial) -> String {
+    /// What was asked with what kind of address it is, and the rule that decided.
+    fn why(&self, asked: &str, denial: &NetDenial, nobody: &'static str) -> (String, Cow<'static, str>) {
         let (place, class) = match denial {
-            NetDenial::NoGrant => return "no grant covers it".to_owned(),
+            NetDenial::NoGrant => return (asked.to_owned(), Cow::Borrowed(nobody)),
             NetDenial::Address(place, class) => (*place, class.name()),
         };
-        match (self.net.get(place), self.lookup.get(place.saturating_sub(self.net.len()))) {
-            (Some(grant), _) => format!("its address is {class}, past `{grant}`"),
-            (None, Some(grant)) => format!("its address is {class}, past `lookup {}`", grant.name),
-            (None, None) => format!("its address is {class}"),
-        }
+        let rule = match (self.net.get(place), self.lookup.get(place.saturating_sub(self.net.len()))) {
+            (Some(grant), _) => format!("`allow-private` of `{grant}`"),
+            (None, Some(grant)) => format!("`allow-private` of `lookup {}`", grant.name),
+            (None, None) => nobody.to_owned(),
+        };
+        (format!("{asked}: its address is {class}"), Cow::Owned(rule))
     }
 
     /// Whether a name may be looked up and have this answer; where not, a denial.
@@ -174,7 +177,8 @@ impl Gate {
                 true
             }
             Err(denial) => {
-                self.deny(Capability::Dns, &format!("{name}: {}", self.why(&denial)));
+                let (asked, rule) = self.why(name, &denial, "no `[[lookup]]` and no `[[net]]` grants it");
+                self.deny(Capability::Dns, &asked, rule);
                 false
             }
         }
@@ -190,8 +194,8 @@ impl Gate {
     }
 
     /// Counts a denial; where the policy says so, the guest is stopped for it.
-    pub(super) fn deny(&self, capability: Capability, detail: &str) {
-        self.quota.denied_text(capability, detail);
+    pub(super) fn deny(&self, capability: Capability, detail: &str, rule: impl Into<Cow<'static, str>>) {
+        self.quota.denied_text_by(capability, detail, rule);
         if self.on_denied == OnDenied::Stop {
             let detail: String = crate::text::escape(detail).chars().take(200).collect();
             let message = format!("the guest used the network beyond what the policy grants ({detail})");
