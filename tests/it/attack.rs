@@ -31,6 +31,8 @@ const SMALL: &[(&str, &str)] = &[
     ("http-body", "256KiB"),
     ("http-headers", "64KiB"),
     ("http-timeout", "400ms"),
+    ("net-bytes", "256KiB"),
+    ("lookups", "10"),
 ];
 
 /// A policy with small limits, of which one is switched off.

@@ -45,6 +45,9 @@ macro_rules! granted {
 /// All requests to the peer.
 const PEER: &str = "http = [{ allow = 'http://{peer}' }]";
 
+/// Connecting to the peer.
+const SOCKET: &str = "net = [{ connect = '{peer}' }]";
+
 /// The same under names, which lead to the peer where the host asks no further.
 const NAMES: &str = "http = [{ allow = 'http://{peer}' }, { allow = 'http://*.attack.example:{peer-port}' }]";
 
@@ -193,6 +196,15 @@ pub const ATTACKS: &[Attack] = &[
     granted!("http-second-request", "hides a request in a body", Target::Message, Goal::Endless, PEER),
     granted!("secret-elsewhere", "sends a secret where it may not", Target::Secret, Goal::Endless, SECRET),
     granted!("secret-in-memory", "searches its memory for a secret", Target::Secret, Goal::Endless, SECRET),
+    granted!(
+        "net-private",
+        "connects to this machine",
+        Target::Denied(Capability::Net),
+        Goal::Endless,
+        "net = [{ connect = '*:*' }]"
+    ),
+    granted!("net-flood", "sends without end", limit(L::NetBytes), Goal::Past(L::NetBytes, IN_DIGITS), SOCKET),
+    attack!("net-lookups", "looks up many names", limit(L::Lookups), Goal::Past(L::Lookups, COUNTED), Function),
     attack!("key-value", "opens a bucket", Target::Denied(Capability::KeyValue), Goal::Endless, Function),
     attack!("net-names", "looks up a name", Target::Denied(Capability::Dns), Goal::Endless, Function),
 ];
@@ -203,14 +215,10 @@ mod tests {
     use crate::attack::Stage;
     use crate::policy::{LIMITS, LimitRow, Policy};
 
-    const NEED_A_PEER: [&str; 2] = ["net-bytes", "lookups"];
-
     #[test]
     fn every_limit_has_an_attack() {
         let timeout = |row: &&LimitRow| row.kind == L::HttpTimeout;
-        // Those of sockets have none yet.
-        let told = |row: &&LimitRow| (row.stops || timeout(row)) && !NEED_A_PEER.contains(&row.name);
-        for row in LIMITS.iter().filter(told) {
+        for row in LIMITS.iter().filter(|row| row.stops || timeout(row)) {
             assert!(ATTACKS.iter().any(|attack| attack.target == limit(row.kind)), "`{}` has none", row.name);
         }
     }

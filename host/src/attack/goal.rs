@@ -47,6 +47,7 @@ const SHARED: &[(&str, &str)] = &[
     ("{files}", include_str!("wasi/files.wat")),
     ("{network}", include_str!("wasi/network.wat")),
     ("{log}", include_str!("wasi/log.wat")),
+    ("{tcp}", include_str!("wasi/tcp.wat")),
     ("{http}", include_str!("wasi/http.wat")),
     ("{job}", include_str!("wasi/job.wat")),
 ];
