@@ -88,7 +88,9 @@ fn bytes_are_counted_to_the_last_however_they_are_written() {
         (&["write=/d/a,1000", "write=/d/a,1000", "at=/d/a,10,990"], &["write=/d/a,1000", "at=/d/a,10,991"]),
         (&["hold=/d/a", "more=500", "hold=/d/a", "more=500"], &["hold=/d/a", "more=500", "hold=/d/a", "more=501"]),
         (&["size=/d/a,1000", "at=/d/a,500,500"], &["size=/d/a,600", "size=/d/b,401"]),
-        (&["create=/d/a", "symlink=a,l", "write=/d/l,1000"], &["create=/d/a", "symlink=a,l", "write=/d/l,1001"]),
+        // A link counts the bytes of the path in it.
+        (&["create=/d/a", "symlink=a,l", "write=/d/l,999"], &["create=/d/a", "symlink=a,l", "write=/d/l,1000"]),
+        (&["write=/d/a,990", "symlink=0123456789,l"], &["write=/d/a,991", "symlink=0123456789,l"]),
     ] {
         folder.empty().fits(BYTES, fits);
         folder.empty().over(OVER, BYTES, over);
@@ -118,6 +120,8 @@ fn what_is_given_up_can_be_used_again() {
         &["create=/d/b", "rename=/d/b,/d/a"],
         &["rename=/d/a,/d/c", "remove=/d/c"],
         &["link=/d/a,/d/c", "remove=/d/a", "remove=/d/c"],
+        &["remove=/d/a", "symlink=0123456789,l", "remove=/d/l"],
+        &["remove=/d/a", "symlink=0123456789,l", "create=/d/b", "rename=/d/b,/d/l"],
     ] {
         let again = [&[full][..], free, &["write=/d/z,1000"]].concat();
         folder.empty().fits(BYTES, &again);
@@ -142,7 +146,6 @@ fn nothing_is_given_back_that_is_still_there() {
         &["hold=/d/a", "remove=/d/a"],
         &["peek=/d/a", "remove=/d/a"],
         &["peek=/d/a", "create=/d/b", "rename=/d/b,/d/a"],
-        &["symlink=a,l", "remove=/d/l"],
     ] {
         let steps = [&[full][..], trick, &["write=/d/z,1"]].concat();
         folder.empty().over(OVER, BYTES, &steps);

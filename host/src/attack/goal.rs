@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Attack, Feed, Source, Target};
+use crate::outcome::Capability;
 use crate::policy::{LimitKind, Limits, Policy};
 
 /// How far an attack goes. What it reaches is more than its limit allows and no more than that, so that it proves its
@@ -61,6 +62,12 @@ impl Attack {
         let limits = &policy.limits;
         if self.target == Target::Limit(LimitKind::Fuel) && limits.fuel.is_none() {
             return Err("fuel is not metered; `cpu` is what holds a guest that computes");
+        }
+        let grants = &policy.grants;
+        let sockets = !grants.net.is_empty() || !grants.lookup.is_empty();
+        if sockets && self.grants.is_empty() && matches!(self.target, Target::Denied(Capability::Net | Capability::Dns))
+        {
+            return Err("the policy grants sockets or look-ups of its own");
         }
         if self.stdin != Feed::Empty && !policy.grants.stdio.unwrap_or_default().stdin {
             return Err("standard input is not granted");
@@ -176,6 +183,9 @@ mod tests {
         assert!(goal("memory-growth", "limits.memory = '8GiB'").is_err());
         assert!(goal("memory-in-pieces", "limits.memory = '8GiB'").is_ok());
         assert!(goal("hostcall-argument", "limits.hostcall = '4GiB'").is_err());
+        assert!(goal("net-tcp", "").is_ok());
+        assert!(goal("net-tcp", "net = [{ connect = 'a.example:1' }]").is_err());
+        assert!(goal("net-private", "net = [{ connect = 'a.example:1' }]").is_ok());
         assert!(goal("fuel", "").is_err());
         assert!(goal("fuel", "limits.fuel = 5").is_ok());
         assert!(goal("input", "stdio.stdin = false").is_err());

@@ -247,6 +247,14 @@ impl NetGrant {
         Ok(Self { protocol, direction, host, port, allow_private: false })
     }
 
+    /// What kind of address it is for; none where it is for several, or for names.
+    pub fn class(&self) -> Option<AddressClass> {
+        match &self.host {
+            NetHost::Range(range) if *range == AddressRange::of(range.address) => Some(AddressClass::of(range.address)),
+            _ => None,
+        }
+    }
+
     /// Host and port, as the policy file has them.
     pub fn pattern(&self) -> String {
         match self.port {

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::grants::Grants;
 use super::limits::{LIMITS, LimitKind};
+use super::net::AddressClass;
 use super::net_grant::{NamePattern, NetDirection, NetGrant, NetHost};
 use super::{DirGrant, HttpGrant, Policy, SecretGrant};
 
@@ -119,6 +120,12 @@ fn socket(grant: &NetGrant, warn: &mut impl FnMut(&str)) {
             warn("whoever can make a name below this one can make it lead into the operator's own network");
         }
         _ => {}
+    }
+    if let (Some(class), NetDirection::Connect) = (grant.class(), grant.direction)
+        && class != AddressClass::Public
+        && !class.is_private()
+    {
+        warn(&format!("its address is {}: services there trust whoever can reach them", class.name()));
     }
     if grant.port.is_none() && grant.direction == NetDirection::Connect {
         warn("every port, also those of services that were never meant");

@@ -6,8 +6,10 @@
 //! leaves too much counted and never too little.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -19,9 +21,6 @@ use crate::policy::DirGrant;
 
 /// Entries that a directory may have in it for its contents to be counted.
 const MAX_ENTRIES: u64 = 1_000_000;
-
-/// Directories within each other that are counted; each takes an open file while it is.
-const MAX_DEPTH: usize = 128;
 
 /// The accounts of a host that are in use.
 #[derive(Default)]
@@ -86,6 +85,8 @@ pub(super) struct Growth<'a> {
 pub(super) struct Seen {
     /// What it is known by, where that matters: a file with this name alone.
     pub(super) only: Option<(Option<Id>, u64)>,
+    /// Bytes that go away with it whatever it is known by: those of a link.
+    pub(super) link: u64,
 }
 
 /// Which quota has no room, as the receipt says it.
@@ -203,6 +204,17 @@ impl<'a> Turn<'a> {
         Ok(())
     }
 
+    /// Takes the bytes of a link, which are those of its target's name.
+    pub(super) fn add_link(&self, bytes: u64) -> Result<(), Over> {
+        let mut used = lock(&self.budget.account.used);
+        let total = used.bytes.saturating_add(bytes);
+        if total > self.budget.max_bytes {
+            return Err(Over("over max-bytes"));
+        }
+        used.bytes = total;
+        Ok(())
+    }
+
     /// A name that was taken isn't there, or one is gone that led to nothing that counts.
     pub(super) fn give_name(&self) {
         let mut used = lock(&self.budget.account.used);
@@ -213,6 +225,7 @@ impl<'a> Turn<'a> {
     pub(super) fn gone(&self, seen: &Seen) {
         let mut used = lock(&self.budget.account.used);
         used.files = used.files.saturating_sub(1);
+        used.bytes = used.bytes.saturating_sub(seen.link);
         // What can't be told to be gone is counted until the next walk.
         let Some((Some(id), bytes)) = seen.only else { return };
         match used.open.get_mut(&id) {
@@ -221,7 +234,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// A file has become shorter without a [`Growth`].
+    /// A file has become shorter without a [`Growth`], or a link wasn't made.
     pub(super) fn shrunk(&self, bytes: u64) {
         let mut used = lock(&self.budget.account.used);
         used.bytes = used.bytes.saturating_sub(bytes);
@@ -263,36 +276,74 @@ pub(super) fn id(file: &File) -> io::Result<Id> {
     Ok((metadata.dev(), metadata.ino()))
 }
 
-/// Bytes and names below a directory. A file with several names counts its bytes once.
+/// What a walk has found so far.
+#[derive(Default)]
+struct Walk {
+    bytes: u64,
+    files: u64,
+    linked: HashSet<Id>,
+}
+
+/// A directory on the way down: what it is known by, and those below it that are still to be walked.
+struct Level {
+    id: Id,
+    below: Vec<CString>,
+}
+
+/// Bytes and names below a directory. A file with several names counts its bytes once, a link those of its target's name.
+/// However deep it goes, one directory is open at a time: a guest can make more levels than a process has open files.
 fn count(root: &Path) -> io::Result<(u64, u64)> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let (mut bytes, mut files, mut linked) = (0_u64, 0_u64, HashSet::new());
-    let mut open = vec![Dir::new(rustix::fs::open(root, flags, Mode::empty())?)?];
-    while let Some(dir) = open.last_mut() {
-        let Some(entry) = dir.read() else {
-            open.pop();
-            continue;
-        };
-        let entry = entry?;
-        let name = entry.file_name();
-        if name.to_bytes() == b"." || name.to_bytes() == b".." {
+    let mut walk = Walk::default();
+    let mut here = rustix::fs::open(root, flags, Mode::empty())?;
+    let mut levels = vec![walk.level(&here)?];
+    while let Some(level) = levels.last_mut() {
+        if let Some(name) = level.below.pop() {
+            here = rustix::fs::openat(&here, name, flags, Mode::empty())?;
+            levels.push(walk.level(&here)?);
             continue;
         }
-        files = files.saturating_add(1);
-        let stat = rustix::fs::statat(dir.fd()?, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        let kind = FileType::from_raw_mode(stat.st_mode);
-        if kind == FileType::RegularFile && (stat.st_nlink < 2 || linked.insert((stat.st_dev, stat.st_ino))) {
-            bytes = bytes.saturating_add(u64::try_from(stat.st_size).unwrap_or(0));
-        }
-        if kind == FileType::Directory {
-            let inner = rustix::fs::openat(dir.fd()?, name, flags, Mode::empty())?;
-            open.push(Dir::new(inner)?);
-        }
-        if files > MAX_ENTRIES || open.len() > MAX_DEPTH {
-            return Err(io::ErrorKind::FileTooLarge.into());
+        levels.pop();
+        if let Some(above) = levels.last() {
+            here = rustix::fs::openat(&here, c"..", flags, Mode::empty())?;
+            let stat = rustix::fs::fstat(&here)?;
+            // Somebody has moved what is walked through.
+            if (stat.st_dev, stat.st_ino) != above.id {
+                return Err(io::ErrorKind::ResourceBusy.into());
+            }
         }
     }
-    Ok((bytes, files))
+    Ok((walk.bytes, walk.files))
+}
+
+impl Walk {
+    /// Counts what is in one directory.
+    fn level(&mut self, dir: &OwnedFd) -> io::Result<Level> {
+        let stat = rustix::fs::fstat(dir)?;
+        let mut level = Level { id: (stat.st_dev, stat.st_ino), below: Vec::new() };
+        for entry in Dir::read_from(dir)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if name.to_bytes() == b"." || name.to_bytes() == b".." {
+                continue;
+            }
+            self.files = self.files.saturating_add(1);
+            if self.files > MAX_ENTRIES {
+                return Err(io::ErrorKind::FileTooLarge.into());
+            }
+            let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            match FileType::from_raw_mode(stat.st_mode) {
+                FileType::Directory => level.below.push(name.to_owned()),
+                FileType::RegularFile | FileType::Symlink
+                    if stat.st_nlink < 2 || self.linked.insert((stat.st_dev, stat.st_ino)) =>
+                {
+                    self.bytes = self.bytes.saturating_add(u64::try_from(stat.st_size).unwrap_or(0));
+                }
+                _ => {}
+            }
+        }
+        Ok(level)
+    }
 }
 
 #[cfg(test)]
@@ -314,10 +365,12 @@ mod tests {
         std::fs::hard_link(at("a/b/file"), at("a/link")).unwrap();
         std::os::unix::fs::symlink("/", at("out")).unwrap();
         File::create(at("sparse")).unwrap().set_len(5000).unwrap();
-        assert_eq!(count(folder.path()).unwrap(), (5100, 6));
-        let deep = (0..MAX_DEPTH).fold(folder.path().to_owned(), |path, _| path.join("d"));
-        std::fs::create_dir_all(deep).unwrap();
-        assert!(count(folder.path()).is_err());
+        // The link's own byte is its target's name.
+        assert_eq!(count(folder.path()).unwrap(), (5101, 6));
+        let deep = (0..1500).fold(folder.path().to_owned(), |path, _| path.join("d"));
+        std::fs::create_dir_all(&deep).unwrap();
+        std::fs::write(deep.join("e"), [0; 7]).unwrap();
+        assert_eq!(count(folder.path()).unwrap(), (5108, 1507));
     }
 
     #[test]

@@ -151,7 +151,15 @@ impl FilesystemView<'_> {
         let Some(budget) = self.dirs.budget(&fd) else { return self.inner.symlink_at(fd, path, new).await };
         let turn = budget.begin().await.map_err(|over| self.over(&over))?;
         turn.add_name().map_err(|over| self.over(&over))?;
-        self.inner.symlink_at(fd, path, new).await.inspect_err(|_| turn.give_name())
+        let bytes = path.len() as u64;
+        if let Err(over) = turn.add_link(bytes) {
+            turn.give_name();
+            return Err(self.over(&over));
+        }
+        self.inner.symlink_at(fd, path, new).await.inspect_err(|_| {
+            turn.give_name();
+            turn.shrunk(bytes);
+        })
     }
 
     /// Between directories that count apart, as between two disks: a program copies then, and that is counted.
@@ -216,7 +224,8 @@ impl FilesystemView<'_> {
             return Ok(None);
         };
         if stat.type_ != DescriptorType::RegularFile || stat.link_count > 1 {
-            return Ok(Some(Seen { only: None }));
+            let link = if stat.type_ == DescriptorType::SymbolicLink && stat.link_count == 1 { stat.size } else { 0 };
+            return Ok(Some(Seen { only: None, link }));
         }
         // Only an open file says what it is known by. It is one that is regular, so opening it waits for nobody.
         let (none, read) = (OpenFlags::empty(), DescriptorFlags::READ);
@@ -229,6 +238,6 @@ impl FilesystemView<'_> {
             }
             Err(_) => None,
         };
-        Ok(Some(Seen { only: Some((id, stat.size)) }))
+        Ok(Some(Seen { only: Some((id, stat.size)), link: 0 }))
     }
 }

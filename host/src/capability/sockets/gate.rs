@@ -104,6 +104,9 @@ impl Gate {
             SocketAddrUse::UdpBind => {
                 let listen = NetAsk { direction: NetDirection::Listen, ..connect };
                 socket.grant = self.ask(&listen).ok().map(|grant| (grant, address.ip()));
+                if let Some((place, _)) = socket.grant {
+                    self.used(place);
+                }
                 socket.grant.is_some()
                     || self.is_any_port(NetProtocol::Udp, address)
                     || self.may(NetProtocol::Udp, NetDirection::Listen, address).is_some()
@@ -136,16 +139,19 @@ impl Gate {
         permits_net(&self.net, ask, &lock(&self.pinned))
     }
 
+    /// Records the use of a grant, where that is asked for.
+    fn used(&self, place: usize) {
+        if let (true, Some(grant)) = (self.quota.audit.is_on(), self.net.get(place)) {
+            self.quota.audit.used(UseKind::Net, &grant.to_string(), || None, false);
+        }
+    }
+
     /// The grant that permits this; where there is none, a denial.
     fn may(&self, protocol: NetProtocol, direction: NetDirection, address: SocketAddr) -> Option<usize> {
         let ask = NetAsk { protocol, direction, address };
         let denial = match self.ask(&ask) {
             Ok(place) => {
-                if self.quota.audit.is_on()
-                    && let Some(grant) = self.net.get(place)
-                {
-                    self.quota.audit.used(UseKind::Net, &grant.to_string(), || None, false);
-                }
+                self.used(place);
                 return Some(place);
             }
             Err(denial) => denial,

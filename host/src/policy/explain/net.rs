@@ -40,9 +40,12 @@ impl Policy {
             Err(NetDenial::NoGrant) if grants.is_empty() => why.push("the policy has no `[[net]]`".to_owned()),
             Err(NetDenial::NoGrant) => why.push("no `[[net]]` is for this host, port and protocol".to_owned()),
             Err(NetDenial::Address(n, class)) => {
-                let fits =
-                    format!("{} fits, but the address is {}: it needs `allow-private`", place("net", *n), class.name());
-                why.push(format!("{fits}, or a grant for the very address"));
+                let needs = if class.is_private() {
+                    "`allow-private`, or a grant for the very address"
+                } else {
+                    "a grant for the very address"
+                };
+                why.push(format!("{} fits, but the address is {}: it needs {needs}", place("net", *n), class.name()));
             }
         }
         let allowed = decided.is_ok();
