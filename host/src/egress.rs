@@ -27,8 +27,7 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 pub(crate) use self::pool::Answer;
 use self::pool::{Connection, Key, Pool};
-pub use self::resolve::Resolve;
-use self::resolve::System;
+pub use self::resolve::{Resolve, SystemResolver};
 pub(crate) use self::secret::Secret;
 pub(crate) use self::tls::Trust;
 use crate::policy::{HostName, HttpScheme};
@@ -73,7 +72,7 @@ impl Deadlines {
 
 impl Egress {
     pub(crate) fn new(resolver: Option<Arc<dyn Resolve>>) -> Self {
-        let resolver = resolver.unwrap_or_else(|| Arc::new(System));
+        let resolver = resolver.unwrap_or_else(|| Arc::new(SystemResolver));
         Self { resolver, pool: Arc::default(), tls: tls::Clients::default() }
     }
 

@@ -50,7 +50,7 @@ pub use bindings::{Failure, Input, Output};
 pub use call::FunctionCall;
 pub use component::{Component, Facts, Form, Inspection, PREFIX, Sizes, World, read_component, refuse_by_prefix};
 pub use conduct::Conductor;
-pub use egress::Resolve;
+pub use egress::{Resolve, SystemResolver};
 pub use host::{Host, HostBuilder, HostError};
 pub use invoke::{Ended, Invocation, Stdin, Value};
 pub use outcome::{Outcome, Stop, StopReason};

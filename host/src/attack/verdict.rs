@@ -392,6 +392,29 @@ mod tests {
     }
 
     #[test]
+    fn what_reached_the_server_counts_more_than_what_the_guest_says() {
+        let policy = Policy::default();
+        let denied = |reached| {
+            let mut evidence = Evidence { reached, ..ending("returned") };
+            evidence.receipt.as_mut().unwrap().denials.push("http".to_owned());
+            evidence
+        };
+        held(attack("http-private-name"), &policy, &denied(false), "denied.http");
+        not_held(attack("http-private-name"), &policy, &denied(true), "reached a server");
+        let sent = Evidence { reached: true, ..ending("returned") };
+        held(attack("http-forged-headers"), &policy, &sent, "checked headers");
+        not_held(attack("http-forged-headers"), &policy, &ending("returned"), "not what should hold it");
+        not_held(attack("http-forged-headers"), &policy, &Evidence { smuggled: true, ..sent }, "the host's to write");
+    }
+
+    #[test]
+    fn a_request_that_is_given_up_was_held_by_its_limit() {
+        let gave_up = Evidence { said_yes: true, ..ending("returned") };
+        held(attack("http-silence"), &Policy::default(), &gave_up, "limit.http-timeout");
+        not_held(attack("http-silence"), &off(LimitKind::HttpTimeout), &ending("limit.wall"), "only `limit.wall`");
+    }
+
+    #[test]
     fn a_child_gets_its_deadline_and_some_time_around_it() {
         let limits = |text: &str| patience(&Policy::parse(text).unwrap().limits).as_secs();
         assert_eq!(limits(""), 44);

@@ -5,7 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
-use host::Resolve;
+use host::{Resolve, SystemResolver};
 
 /// What the caller says that a name resolves to.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ impl Resolve for Answers {
     async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
         match self.known(name) {
             Some(addresses) => Ok(addresses),
-            None => Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect()),
+            None => SystemResolver.resolve(name).await,
         }
     }
 }

@@ -14,10 +14,10 @@ pub trait Resolve: Send + Sync {
 }
 
 /// The operating system's resolver. A look-up runs on a blocking thread and can't be stopped once it has begun.
-pub(super) struct System;
+pub struct SystemResolver;
 
 #[async_trait::async_trait]
-impl Resolve for System {
+impl Resolve for SystemResolver {
     async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
         Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect())
     }

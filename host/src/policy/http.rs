@@ -19,6 +19,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+pub(super) use self::algebra::is_subdomain;
 pub use self::index::HttpIndex;
 use super::net::AddressClass;
 
@@ -223,7 +224,7 @@ impl HttpGrant {
     fn permits_host(&self, host: &HostName) -> bool {
         match (&self.host, host) {
             (HostPattern::Exactly(granted), host) => granted == host,
-            (HostPattern::Below(parent), HostName::Name(name)) => algebra::is_subdomain(name, parent),
+            (HostPattern::Below(parent), HostName::Name(name)) => is_subdomain(name, parent),
             (HostPattern::Any, _) => true,
             (HostPattern::Below(_), HostName::Address(_)) => false,
         }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::http::HostName;
+use super::http::{HostName, is_subdomain};
 use super::net::AddressClass;
 
 /// One pattern of addresses that a guest may connect to, or listen on. For UDP, connecting is sending.
@@ -340,9 +340,7 @@ impl NamePattern {
         match self {
             Self::Any => true,
             Self::Exactly(granted) => granted == name,
-            Self::Below(parent) => {
-                name.strip_suffix(parent.as_str()).is_some_and(|front| front.len() > 1 && front.ends_with('.'))
-            }
+            Self::Below(parent) => is_subdomain(name, parent),
         }
     }
 

@@ -190,7 +190,7 @@ fn is_special(host: &HostName) -> bool {
 }
 
 /// Whether a name is below another.
-pub(super) fn is_subdomain(name: &str, parent: &str) -> bool {
+pub(in crate::policy) fn is_subdomain(name: &str, parent: &str) -> bool {
     name.strip_suffix(parent).is_some_and(|front| front.len() > 1 && front.ends_with('.'))
 }
 

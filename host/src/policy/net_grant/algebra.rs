@@ -6,7 +6,7 @@
 
 use core::net::IpAddr;
 
-use super::{AddressClass, AddressRange, LookupGrant, NamePattern, NetDirection, NetGrant, NetHost};
+use super::{AddressClass, AddressRange, LookupGrant, NamePattern, NetDirection, NetGrant, NetHost, is_subdomain};
 
 impl NetGrant {
     /// What both grants permit, as one grant.
@@ -102,9 +102,7 @@ impl NamePattern {
             (_, Self::Any) => false,
             (own, Self::Exactly(name)) => own.covers(name),
             (Self::Exactly(_), Self::Below(_)) => false,
-            (Self::Below(parent), Self::Below(name)) => {
-                parent == name || name.strip_suffix(parent.as_str()).is_some_and(|front| front.ends_with('.'))
-            }
+            (Self::Below(parent), Self::Below(name)) => parent == name || is_subdomain(name, parent),
         }
     }
 
