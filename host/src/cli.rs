@@ -2,6 +2,8 @@
 
 mod attack;
 mod check;
+mod code;
+mod compile;
 mod files;
 mod flags;
 mod inspect;
@@ -26,6 +28,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(Box<run::Run>),
+    Compile(Box<compile::Compile>),
     Inspect(inspect::Inspect),
     New(new::New),
     Attack(attack::Attack),
@@ -58,6 +61,7 @@ pub(crate) fn main() -> u8 {
     let status = runtime.block_on(async {
         match arguments.command {
             Command::Run(run) => run.run().await,
+            Command::Compile(compile) => compile.run().await,
             Command::Inspect(inspect) => inspect.run(),
             Command::New(new) => new.run(),
             Command::Attack(attack) => attack.run().await,

@@ -4,20 +4,20 @@ mod inspect;
 pub(crate) mod source;
 mod world;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-use wasmtime::Engine;
+use serde::{Deserialize, Serialize};
 use wasmtime::component::InstancePre;
 
 pub use self::inspect::{Inspection, Sizes};
 pub use self::source::{Form, PREFIX, refuse_by_prefix};
 pub use self::world::World;
-use crate::engine::EngineKey;
+use crate::engine::{EngineKey, Tier};
 use crate::outcome::Stop;
 use crate::policy::sha256;
 use crate::state::State;
+use crate::text::escape;
 
 /// A component that is compiled and linked, ready for any number of invocations. Clones share everything.
 pub struct Component<E: 'static = ()> {
@@ -27,12 +27,16 @@ pub struct Component<E: 'static = ()> {
 pub(crate) struct Inner<E: 'static> {
     pub(crate) facts: Facts,
     pub(crate) pre: InstancePre<State<E>>,
+    /// What made its code.
+    pub(crate) tier: Tier,
+    /// The same with better code, once that is there.
+    pub(crate) better: OnceLock<InstancePre<State<E>>>,
     pub(crate) key: EngineKey,
     pub(crate) timings: LoadTimings,
 }
 
 /// What was learned from a component's bytes, without compiling them.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Facts {
     /// The digest of the bytes as given, `sha256:` and 64 hexadecimal digits.
@@ -57,6 +61,18 @@ pub(crate) struct LoadTimings {
     pub(crate) link: Duration,
 }
 
+impl<E> Inner<E> {
+    /// What the next invocation runs. An invocation asks once and stays with the answer.
+    pub(crate) fn pre(&self) -> &InstancePre<State<E>> {
+        self.chosen().0
+    }
+
+    /// The same with what made its code.
+    pub(crate) fn chosen(&self) -> (&InstancePre<State<E>>, Tier) {
+        self.better.get().map_or((&self.pre, self.tier), |better| (better, self.key.code.tier))
+    }
+}
+
 impl<E> Clone for Component<E> {
     fn clone(&self) -> Self {
         Self { inner: Arc::clone(&self.inner) }
@@ -69,9 +85,9 @@ impl<E> Component<E> {
         &self.inner.facts
     }
 
-    /// The engine that it was compiled for.
-    pub(crate) fn engine(&self) -> &Engine {
-        self.inner.pre.engine()
+    /// How long compiling it took; nothing where its code came from a cache or an artifact.
+    pub fn compile_time(&self) -> Duration {
+        self.inner.timings.compile
     }
 }
 
@@ -102,4 +118,10 @@ impl Parsed {
         let facts = Facts { digest, size_bytes: size, form: source.form, world, imports, exports };
         Ok(Self { facts, binary, took: began.elapsed() })
     }
+}
+
+/// An error of the engine's with all its causes, on one line: it has names in it that the component chose.
+pub(crate) fn one_line(error: &wasmtime::Error) -> String {
+    let causes: Vec<String> = error.chain().map(|cause| escape(&cause.to_string().replace('\n', " "))).collect();
+    causes.join(": ")
 }

@@ -1,35 +1,37 @@
 //! The host: engines, what is linked into them, the threads that guests run on, and loading.
 //!
 //! Guests run on a runtime of their own, so that one which spins can't starve the caller's timers and sockets.
-//! Loading happens on its blocking threads. There is no cache in here: a component that is loaded is kept by whoever
-//! loaded it.
+//! Loading happens on its blocking threads. A component that is loaded is kept by whoever loaded it; its code can be
+//! kept on disk, in a [`Cache`].
+
+mod load;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use wasmtime::Engine;
-use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{InstancePre, Linker};
+use wasmtime::component::Linker;
 
-use crate::bindings::{Failure, Input, Output};
-use crate::component::{Component, Inner, LoadTimings, Parsed, World};
+use self::load::Loader;
+use crate::artifact::ArtifactKey;
+use crate::cache::Cache;
+use crate::compile::child::ChildCompiler;
+use crate::compile::{OFFERED, Offers};
+use crate::component::{Component, Inner, one_line};
 use crate::egress::{Egress, Resolve};
-use crate::engine::EngineKey;
+use crate::engine::{CodeId, EngineKey};
 use crate::keyvalue::{Buckets, Stores};
 use crate::linker;
 use crate::outcome::{Refusal, Stop};
-use crate::policy::{KeyValueGrant, LimitKind, Policy};
+use crate::policy::{KeyValueGrant, Policy};
 use crate::shared::{HostLimits, InUse, Shared};
 use crate::state::{DirAccounts, State};
-use crate::text::escape;
 
 /// Runs components. `E` is the embedder's own type in each invocation's store.
 pub struct Host<E: Send + 'static = ()> {
     link: Arc<LinkFn<E>>,
-    extended: bool,
-    open: bool,
+    loader: Arc<Loader>,
     engines: Mutex<HashMap<EngineKey, Prepared<E>>>,
     guests: Option<Runtime>,
     pub(crate) shared: Arc<Shared>,
@@ -49,6 +51,9 @@ pub struct HostBuilder<E: Send + 'static> {
     concurrency: u64,
     queue: u64,
     resolver: Option<Arc<dyn Resolve>>,
+    cache: Option<Cache>,
+    child: Option<ChildCompiler>,
+    key: Option<ArtifactKey>,
 }
 
 /// The host could not be made.
@@ -77,11 +82,12 @@ type LinkFn<E> = dyn Fn(&mut Linker<State<E>>) -> wasmtime::Result<()> + Send + 
 struct Prepared<E: 'static> {
     engine: Engine,
     linker: Arc<Linker<State<E>>>,
+    code: CodeId,
 }
 
 impl<E> Clone for Prepared<E> {
     fn clone(&self) -> Self {
-        Self { engine: self.engine.clone(), linker: Arc::clone(&self.linker) }
+        Self { engine: self.engine.clone(), linker: Arc::clone(&self.linker), code: self.code }
     }
 }
 
@@ -108,7 +114,15 @@ impl<E: Send + 'static> Host<E> {
             concurrency: CONCURRENCY,
             queue: QUEUE,
             resolver: None,
+            cache: None,
+            child: None,
+            key: None,
         }
+    }
+
+    /// The name of the key that this host makes and checks artifacts with, if it has one.
+    pub fn artifact_key_id(&self) -> Option<String> {
+        self.loader.key().map(ArtifactKey::id)
     }
 
     /// What is in use at this moment, all tenants together.
@@ -121,32 +135,6 @@ impl<E: Send + 'static> Host<E> {
         self.shared.places.empty().await;
     }
 
-    /// Turns bytes of unknown origin into a component that can be invoked under this policy: tells what they are,
-    /// converts text and core modules, compiles, and matches imports.
-    ///
-    /// Fuel metering, the stack limit and whether runs are deterministic are compiled in, so a component can be invoked
-    /// only under policies that say the same about them.
-    ///
-    /// # Errors
-    /// A stop whose reason is `refused.…` or `limit.component-size`; `limit.wall` when it took longer than an invocation
-    /// may.
-    ///
-    /// Must be awaited inside a tokio runtime with time enabled.
-    pub async fn load(&self, bytes: Vec<u8>, policy: &Policy) -> Result<Component<E>, Stop> {
-        let max = policy.limits.component_size.0;
-        if bytes.len() as u64 > max {
-            return Err(Stop::limit(LimitKind::ComponentSize, max, 0, Some(bytes.len() as u64)));
-        }
-        let prepared = self.prepared(EngineKey::of(policy))?;
-        let (key, offers) = (EngineKey::of(policy), Offers { extended: self.extended, open: self.open });
-        let work = self.guests()?.spawn_blocking(move || load(bytes, &prepared, key, offers));
-        let wall = policy.limits.wall;
-        match tokio::time::timeout(wall.0, work).await {
-            Ok(loaded) => loaded.unwrap_or_else(|_| Err(Stop::host_fault("the compiler panicked on this component"))),
-            Err(_) => Err(Stop::limit(LimitKind::Wall, wall.nanos(), wall.nanos(), None)),
-        }
-    }
-
     /// Links a component once more, with functions laid over the host's own: `link` may define what is there already.
     pub(crate) fn relink(
         &self,
@@ -154,17 +142,20 @@ impl<E: Send + 'static> Host<E> {
         link: impl FnOnce(&mut Linker<State<E>>, &wasmtime::component::Component) -> wasmtime::Result<()>,
     ) -> Result<Component<E>, Stop> {
         let inner = &component.inner;
-        let mut linker = Linker::clone(&self.prepared(inner.key)?.linker);
+        // Whatever code it has now is the code that it keeps.
+        let code = inner.pre().component();
+        let mut linker = Linker::clone(&self.prepared_for(code.engine(), inner.key)?.linker);
         linker.allow_shadowing(true);
         let pre = || {
-            link(&mut linker, inner.pre.component())?;
-            linker.instantiate_pre(inner.pre.component())
+            link(&mut linker, code)?;
+            linker.instantiate_pre(code)
         };
         let pre = pre().map_err(|error| {
             let message = format!("an import doesn't match its answer: {}", one_line(&error));
             Stop::refused(Refusal::Import, message, OFFERED)
         })?;
-        let inner = Inner { facts: inner.facts.clone(), pre, key: inner.key, timings: inner.timings };
+        let (facts, better) = (inner.facts.clone(), OnceLock::new());
+        let inner = Inner { facts, pre, tier: inner.chosen().1, better, key: inner.key, timings: inner.timings };
         Ok(Component { inner: Arc::new(inner) })
     }
 
@@ -194,6 +185,15 @@ impl<E: Send + 'static> Host<E> {
         &self.dirs
     }
 
+    /// The engine and linker that a component of this key has its code in.
+    fn prepared_for(&self, engine: &Engine, key: EngineKey) -> Result<Prepared<E>, Stop> {
+        let best = self.prepared(key.settled())?;
+        match key.quick() {
+            Some(quick) if !Engine::same(&best.engine, engine) => self.prepared(quick),
+            _ => Ok(best),
+        }
+    }
+
     /// The engine and linker for a key, made on first use.
     fn prepared(&self, key: EngineKey) -> Result<Prepared<E>, Stop> {
         let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
@@ -205,7 +205,8 @@ impl<E: Send + 'static> Host<E> {
             let mut linker = Linker::new(&engine);
             linker::link(&mut linker)?;
             (self.link)(&mut linker)?;
-            Ok(Prepared { engine, linker: Arc::new(linker) })
+            let code = CodeId::of(&engine);
+            Ok(Prepared { engine, linker: Arc::new(linker), code })
         };
         let prepared = make().map_err(|error| Stop::host_fault(format!("failed to set up the engine: {error:#}")))?;
         if engines.len() >= MAX_ENGINES {
@@ -280,6 +281,28 @@ impl<E: Send + 'static> HostBuilder<E> {
         self
     }
 
+    /// Keeps compiled code in this cache and takes it from there. Several hosts may share one.
+    #[must_use]
+    pub fn cache(mut self, cache: Cache) -> Self {
+        self.cache = Some(cache);
+        self
+    }
+
+    /// Checks artifacts that are given to [`Host::load`] with this key and not with the cache's.
+    #[must_use]
+    pub fn artifact_key(mut self, key: ArtifactKey) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// Reads and compiles components in a child process that can do nothing else, under all limits of compiling. Without
+    /// it both happen in this process, where a component that makes the compiler use up memory harms everybody.
+    #[must_use]
+    pub fn compile_in(mut self, child: ChildCompiler) -> Self {
+        self.child = Some(child);
+        self
+    }
+
     /// Makes the host.
     ///
     /// # Errors
@@ -301,8 +324,11 @@ impl<E: Send + 'static> HostBuilder<E> {
         });
         let host = Host {
             link: self.link,
-            extended: self.extended,
-            open: self.open,
+            loader: Arc::new(Loader::new(
+                Offers { extended: self.extended, open: self.open },
+                (self.cache, self.child, self.key),
+                guests.handle().clone(),
+            )),
             engines: Mutex::default(),
             guests: Some(guests),
             shared: Arc::new(shared),
@@ -311,7 +337,7 @@ impl<E: Send + 'static> HostBuilder<E> {
             dirs: DirAccounts::default(),
         };
         // So that a clash of host functions shows now and not at the first component.
-        host.prepared(EngineKey::of(&Policy::default()))
+        host.prepared(EngineKey::of(&Policy::default()).settled())
             .map_err(|stop| HostError { what: "link the host functions", cause: stop.message })?;
         Ok(host)
     }
@@ -340,89 +366,4 @@ fn machine_memory() -> u64 {
 
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-}
-
-/// What a host offers beyond what we know of.
-#[derive(Clone, Copy)]
-struct Offers {
-    extended: bool,
-    open: bool,
-}
-
-fn load<E: Send + 'static>(
-    bytes: Vec<u8>,
-    prepared: &Prepared<E>,
-    key: EngineKey,
-    offers: Offers,
-) -> Result<Component<E>, Stop> {
-    let Parsed { facts, binary, took } = Parsed::read(bytes)?;
-    // What nobody offers is said before a long compilation, unless the embedder offers more than we know of.
-    if !offers.extended && !offers.open {
-        missing(&facts.imports)?;
-    }
-    let began = Instant::now();
-    let component = wasmtime::component::Component::new(&prepared.engine, &binary).map_err(|error| {
-        crate::component::source::invalid(format!("the component is not valid: {}", one_line(&error)))
-    })?;
-    let compile = began.elapsed();
-    let began = Instant::now();
-    let pre = match offers.open {
-        true => {
-            let mut linker = Linker::clone(&prepared.linker);
-            linker.define_unknown_imports_as_traps(&component).and_then(|()| linker.instantiate_pre(&component))
-        }
-        false => prepared.linker.instantiate_pre(&component),
-    };
-    let pre = pre.map_err(|error| {
-        let message = format!("an import doesn't match what the host offers: {}", one_line(&error));
-        Stop::refused(Refusal::Import, message, OFFERED)
-    })?;
-    fits(facts.world, &pre)?;
-    let timings = LoadTimings { load: took, compile, link: began.elapsed() };
-    Ok(Component { inner: Arc::new(Inner { facts, pre, key, timings }) })
-}
-
-/// Whether the export that makes a component one of a world has that world's type, before anything of it runs.
-fn fits<E: 'static>(world: World, pre: &InstancePre<State<E>>) -> Result<(), Stop> {
-    let (component, engine) = (pre.component().component_type(), pre.engine());
-    let Some((name, export)) = component.exports(engine).find(|(name, _)| world.is_told_by(name)) else {
-        return Ok(());
-    };
-    let run = match export.ty {
-        ComponentItem::ComponentInstance(instance) => instance.get_export(engine, "run").map(|export| export.ty),
-        _ => None,
-    };
-    let types = component.instance_type();
-    let checked = match (world, run) {
-        (World::Http | World::Custom, _) => Ok(()),
-        (World::Sandbox, Some(ComponentItem::ComponentFunc(run))) => {
-            run.typecheck::<(Input,), (Result<Output, Failure>,)>(&types)
-        }
-        (World::Command, Some(ComponentItem::ComponentFunc(run))) => run.typecheck::<(), (Result<(), ()>,)>(&types),
-        _ => Err(wasmtime::format_err!("it has no function `run`")),
-    };
-    checked.map_err(|error| {
-        let message = format!("the export `{name}` has another type than the contract: {}", one_line(&error));
-        Stop::refused(Refusal::World, message, "build the guest against the WIT of that version")
-    })
-}
-
-const OFFERED: &str = "the host offers `sandbox:host@0.1.0`, `wasi:cli`, `wasi:clocks`, `wasi:filesystem`, `wasi:io`, \
-                       `wasi:random` and `wasi:sockets` at 0.2, `wasi:http/outgoing-handler` at 0.2, \
-                       `wasi:config/store@0.2.0-rc.1`, `wasi:keyvalue@0.2.0-draft` and `wasi:logging/logging`";
-
-/// Refuses imports that the host doesn't offer, all of them at once.
-fn missing(imports: &[String]) -> Result<(), Stop> {
-    let missing = imports.iter().filter(|name| !linker::offers(name)).map(|name| escape(name));
-    let missing: Vec<String> = missing.collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let message = format!("the component imports `{}`, which the host doesn't offer", missing.join("`, `"));
-    Err(Stop::refused(Refusal::Import, message, OFFERED))
-}
-
-fn one_line(error: &wasmtime::Error) -> String {
-    let causes: Vec<String> = error.chain().map(|cause| escape(&cause.to_string().replace('\n', " "))).collect();
-    causes.join(": ")
 }

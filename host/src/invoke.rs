@@ -220,7 +220,8 @@ impl<E: Send + Default + 'static> Invocation<E> {
     /// # Errors
     /// `refused.call`, with the signature that was expected or the functions that there are.
     pub fn function(component: &Component<E>, tenant: &Tenant, call: &str) -> Result<Self, Stop> {
-        let call = FunctionCall::read(call, component.inner.pre.component(), component.engine())?;
+        let code = component.inner.pre().component();
+        let call = FunctionCall::read(call, code, code.engine())?;
         Ok(Self::new(component, tenant, Call::Function(call), E::default()))
     }
 }

@@ -19,10 +19,13 @@
 //! # }).unwrap();
 //! ```
 
+mod artifact;
 pub mod attack;
 mod bindings;
+mod cache;
 mod call;
 mod capability;
+mod compile;
 mod component;
 mod conduct;
 pub mod contract;
@@ -46,8 +49,12 @@ mod stdio;
 mod tenant;
 mod text;
 
+pub use artifact::ArtifactKey;
 pub use bindings::{Failure, Input, Output};
+pub use cache::{CACHE_BYTES, Cache, CacheError};
 pub use call::FunctionCall;
+pub use compile::child::{COMPILE_WORKER, ChildCompiler};
+pub use compile::worker::compile_worker;
 pub use component::{Component, Facts, Form, Inspection, PREFIX, Sizes, World, read_component, refuse_by_prefix};
 pub use conduct::Conductor;
 pub use egress::{Resolve, SystemResolver};

@@ -108,6 +108,19 @@ pub enum Refusal {
     Policy,
     /// A grant can't be carried out: a directory that isn't there.
     Grant,
+    /// It is an authentic artifact that this host can't run: made by another version, for another processor or with
+    /// other settings.
+    Artifact,
+    /// Compiling it takes more memory than it may.
+    CompileMemory,
+    /// Compiling it takes more processor time than it may.
+    CompileCpu,
+    /// Compiling it takes longer than it may.
+    CompileWall,
+    /// Its code is larger than it may be.
+    CompileSize,
+    /// The compiler died of it.
+    CompileCrash,
 }
 
 /// Whose fault an ending is.
@@ -216,6 +229,12 @@ impl StopReason {
         Self::Refused(Refusal::Call),
         Self::Refused(Refusal::Policy),
         Self::Refused(Refusal::Grant),
+        Self::Refused(Refusal::Artifact),
+        Self::Refused(Refusal::CompileMemory),
+        Self::Refused(Refusal::CompileCpu),
+        Self::Refused(Refusal::CompileWall),
+        Self::Refused(Refusal::CompileSize),
+        Self::Refused(Refusal::CompileCrash),
         Self::Busy(Busy::Tenant),
         Self::Busy(Busy::Host),
         Self::Busy(Busy::Memory),
@@ -246,6 +265,12 @@ impl StopReason {
             Self::Refused(Refusal::Call) => "refused.call",
             Self::Refused(Refusal::Policy) => "refused.policy",
             Self::Refused(Refusal::Grant) => "refused.grant",
+            Self::Refused(Refusal::Artifact) => "refused.artifact",
+            Self::Refused(Refusal::CompileMemory) => "refused.compile-memory",
+            Self::Refused(Refusal::CompileCpu) => "refused.compile-cpu",
+            Self::Refused(Refusal::CompileWall) => "refused.compile-wall",
+            Self::Refused(Refusal::CompileSize) => "refused.compile-size",
+            Self::Refused(Refusal::CompileCrash) => "refused.compile-crash",
             Self::Busy(Busy::Tenant) => "busy.tenant",
             Self::Busy(Busy::Host) => "busy.host",
             Self::Busy(Busy::Memory) => "busy.memory",
@@ -269,6 +294,8 @@ impl StopReason {
             Self::Limit(L::Cpu | L::Fuel) => 152,
             Self::Limit(L::Memory | L::Table | L::Stack | L::Instances) => 137,
             Self::Limit(L::ComponentSize) => 126,
+            // Those of compiling have reasons of their own.
+            Self::Limit(L::CompileMemory | L::CompileCpu | L::CompileWall | L::ArtifactSize) => 126,
             Self::Limit(L::Output | L::Input | L::Hostcall | L::Handles | L::Random | L::Files | L::Timers) => 153,
             Self::Limit(L::HttpRequests | L::HttpConcurrency | L::HttpBody | L::HttpHeaders | L::HttpTimeout) => 153,
             Self::Limit(L::Sockets | L::NetBytes | L::Lookups) => 153,
@@ -289,6 +316,8 @@ impl StopReason {
             Self::Limit(LimitKind::Input | LimitKind::ComponentSize) => Blame::Caller,
             Self::Limit(_) => Blame::Guest,
             Self::Refused(Refusal::NotWasm | Refusal::Invalid | Refusal::Import | Refusal::World) => Blame::Guest,
+            Self::Refused(Refusal::CompileMemory | Refusal::CompileCpu | Refusal::CompileWall) => Blame::Guest,
+            Self::Refused(Refusal::CompileSize | Refusal::CompileCrash) => Blame::Guest,
             Self::Refused(_) | Self::Cancelled => Blame::Caller,
             Self::Busy(_) => Blame::Capacity,
             Self::HostFault => Blame::Host,
@@ -331,6 +360,22 @@ impl Stop {
             limit: Some(Box::new(LimitHit { name: kind, max, used, requested, scope: Scope::Invocation, raise_with })),
             ..Self::new(StopReason::Limit(kind), message).with_hint(hint)
         }
+    }
+
+    /// A component whose compilation took more than it may.
+    pub fn compile_limit(kind: LimitKind, max: u64) -> Self {
+        let row = kind.row();
+        let why = match kind {
+            LimitKind::CompileMemory => Refusal::CompileMemory,
+            LimitKind::CompileCpu => Refusal::CompileCpu,
+            LimitKind::ArtifactSize => Refusal::CompileSize,
+            _ => Refusal::CompileWall,
+        };
+        let message = format!("compiling takes more than {}, which is the limit `{}`", row.show(max), row.name);
+        let hint = format!("raise it with `--{0} VALUE`, or with `{0}` under `[limits]` in the policy", row.name);
+        let raise_with = format!("--{}", row.name);
+        let hit = LimitHit { name: kind, max, used: max, requested: None, scope: Scope::Invocation, raise_with };
+        Self { limit: Some(Box::new(hit)), ..Self::refused(why, message, hint) }
     }
 
     /// A limit that a tenant's invocations or all of a host reached together.

@@ -4,6 +4,7 @@
 //! that the file doesn't name has the default of [`LIMITS`].
 
 mod audit;
+mod compiler;
 mod diff;
 mod explain;
 mod file;
@@ -28,6 +29,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 
 pub use self::audit::{Audit, Use, UseKind};
+pub use self::compiler::Compiler;
 pub use self::diff::{Change, Direction};
 pub use self::explain::Explanation;
 pub use self::file::{PolicyError, PolicyErrors};

@@ -59,6 +59,8 @@ pub struct HostRecord {
     pub version: String,
     /// The engine and its version.
     pub engine: String,
+    /// What made the code that ran: `cranelift`, `winch` or `pulley`; null where none ran to an end of its own.
+    pub compiler: Option<String>,
 }
 
 /// What ran.

@@ -84,6 +84,7 @@ fn run(command: &str) -> String {
         .env("PATH", path)
         .env("NO_COLOR", "1")
         .env("COLUMNS", "110")
+        .env("HOST_CACHE", root().join("target/tmp/cache"))
         .env_remove("RUST_BACKTRACE")
         .env_remove("CARGO_TARGET_DIR")
         .env_remove("HOST_LOG")

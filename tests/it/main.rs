@@ -12,6 +12,7 @@
     reason = "all of this is tests, whose helpers the lints don't recognise as such"
 )]
 
+mod artifacts;
 mod attack;
 mod bad_input;
 mod cases;
@@ -37,6 +38,7 @@ mod samples;
 mod sharing;
 mod sockets;
 mod support;
+mod tiers;
 
 // The library's own tests start one too.
 #[path = "../../host/src/keyvalue/tests/redis_server.rs"]

@@ -47,6 +47,8 @@ pub(crate) fn probe(name: &str) -> PathBuf {
 pub(crate) fn host() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
     command.env_remove("HOST_LOG").env_remove("RUST_BACKTRACE").env("NO_COLOR", "1");
+    // One for all tests, so that a guest is compiled once.
+    command.env("HOST_CACHE", root().join("target/tmp/cache"));
     command
 }
 

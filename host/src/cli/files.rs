@@ -5,18 +5,27 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use host::outcome::{Refusal, Stop};
-use host::policy::{LimitKind, Policy};
+use host::policy::{LimitKind, Limits, Policy};
 use host::{PREFIX, escape, refuse_by_prefix};
 
 /// Reads a component's bytes from a file, or from standard input for `-`. What can't be WebAssembly is refused from
 /// its first bytes, and nothing past the limit is read.
 pub(super) fn component(path: &Path, max: u64) -> Result<Vec<u8>, Stop> {
+    read(path, max, None)
+}
+
+/// The same where an artifact will do too, which may be larger.
+pub(super) fn component_or_artifact(path: &Path, limits: &Limits) -> Result<Vec<u8>, Stop> {
+    read(path, limits.component_size.0, Some(limits.artifact_size.0))
+}
+
+fn read(path: &Path, max: u64, artifact: Option<u64>) -> Result<Vec<u8>, Stop> {
     if path == Path::new("-") {
-        return bounded(io::stdin().lock(), max).map_err(|error| error.named("standard input"));
+        return bounded(io::stdin().lock(), max, artifact).map_err(|error| error.named("standard input"));
     }
     let shown = format!("`{}`", escape(&path.display().to_string()));
     let file = open(path, &shown)?;
-    bounded(file, max).map_err(|error| error.named(&shown))
+    bounded(file, max, artifact).map_err(|error| error.named(&shown))
 }
 
 /// Reads a policy file.
@@ -136,7 +145,7 @@ pub(super) fn remove_unfinished_receipt() {
 /// Why bytes could not be had, before it is known what to call them.
 enum ReadError {
     Io(io::Error),
-    TooLarge(u64),
+    TooLarge(LimitKind, u64),
     Refused(Stop),
 }
 
@@ -144,8 +153,11 @@ impl ReadError {
     fn named(self, name: &str) -> Stop {
         match self {
             Self::Io(error) => unreadable(name, &error),
-            Self::TooLarge(max) => {
-                let stop = Stop::limit(LimitKind::ComponentSize, max, max, Some(1));
+            Self::TooLarge(kind, max) => {
+                let stop = match kind {
+                    LimitKind::ArtifactSize => Stop::compile_limit(kind, max),
+                    kind => Stop::limit(kind, max, max, Some(1)),
+                };
                 Stop { message: format!("{}, reading {name}", stop.message), ..stop }
             }
             Self::Refused(stop) => Stop { message: format!("{name}: {}", stop.message), ..stop },
@@ -153,14 +165,18 @@ impl ReadError {
     }
 }
 
-fn bounded(mut reader: impl Read, max: u64) -> Result<Vec<u8>, ReadError> {
+fn bounded(mut reader: impl Read, max: u64, artifact: Option<u64>) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::new();
     reader.by_ref().take(PREFIX as u64).read_to_end(&mut bytes).map_err(ReadError::Io)?;
-    refuse_by_prefix(&bytes).map_err(ReadError::Refused)?;
+    let (kind, max) = match (artifact, bytes.starts_with(b"\x7fELF")) {
+        // Whether it is one of ours is told by its end.
+        (Some(artifact), true) => (LimitKind::ArtifactSize, artifact),
+        _ => refuse_by_prefix(&bytes).map(|()| (LimitKind::ComponentSize, max)).map_err(ReadError::Refused)?,
+    };
     let rest = max.saturating_add(1).saturating_sub(bytes.len() as u64);
     reader.take(rest).read_to_end(&mut bytes).map_err(ReadError::Io)?;
     if bytes.len() as u64 > max {
-        return Err(ReadError::TooLarge(max));
+        return Err(ReadError::TooLarge(kind, max));
     }
     Ok(bytes)
 }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, FromArgMatches};
 use host::policy::{
-    DirGrant, HttpGrant, KeyValueGrant, LIMITS, LimitKind, LimitRow, Limits, NetGrant, Policy, StdioGrant, Unit,
+    Compiler, DirGrant, HttpGrant, KeyValueGrant, LIMITS, LimitKind, LimitRow, Limits, NetGrant, Policy, StdioGrant,
+    Unit,
 };
 
 use super::{files, report};
@@ -44,6 +45,11 @@ pub(super) struct PolicyFlags {
     /// runs are the same
     #[arg(long, value_name = "SEED", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64), help_heading = "Policy")]
     deterministic: Option<u64>,
+
+    /// Make the component's code with this: `cranelift` optimises, `winch` is there sooner and for code that you trust,
+    /// `tiered` begins with Winch's code and goes on with Cranelift's, `pulley` interprets [default: cranelift]
+    #[arg(long, value_name = "NAME", value_parser = Compiler::parse, help_heading = "Compiling")]
+    compiler: Option<Compiler>,
 
     /// Grant connections over TCP, or over UDP where it says so: a name, an address or a range, and a port; `*` stands for
     /// every one
@@ -113,6 +119,7 @@ impl PolicyFlags {
         if let Some(seed) = self.deterministic {
             policy.make_deterministic(seed);
         }
+        policy.grants.compiler = self.compiler.unwrap_or(policy.grants.compiler);
         policy.grants.net.extend(self.allow_net.iter().cloned());
         for (kind, amount) in &self.limits.0 {
             policy.limits.set(*kind, *amount);

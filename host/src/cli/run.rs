@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use host::outcome::{Refusal, StopReason};
@@ -11,6 +11,7 @@ use host::policy::{LimitKind, Limits, Policy};
 use host::{Component, Ended, Host, Input, Invocation, Outcome, Sink, Stdin, Stop, Tenant, Value, World, escape};
 use tokio::io::AsyncReadExt as _;
 
+use super::code::CodeFlags;
 use super::files::{self, ReceiptFile};
 use super::flags::PolicyFlags;
 use super::interrupt::Interrupt;
@@ -40,6 +41,9 @@ const SLOW: Duration = Duration::from_millis(500);
 pub(crate) struct Run {
     #[command(flatten)]
     policy: PolicyFlags,
+
+    #[command(flatten)]
+    code: CodeFlags,
 
     /// Call an exported function: `ns:pkg/iface#func(args)`, or `func(args)` if that is unambiguous; values in WAVE
     #[arg(long, value_name = "CALL")]
@@ -159,15 +163,13 @@ impl Runner {
         interrupt: &Interrupt,
     ) -> Result<Ended, Stop> {
         let from_stdin = self.component == Path::new("-");
-        let (path, max) = (self.component.clone(), policy.limits.component_size.0);
-        let read = tokio::task::spawn_blocking(move || files::component(&path, max));
+        let (path, limits) = (self.component.clone(), policy.limits.clone());
+        let read = tokio::task::spawn_blocking(move || files::component_or_artifact(&path, &limits));
         let bytes = interrupt.or(read).await?.unwrap_or_else(|_| Err(Stop::host_fault("the reader panicked")))?;
 
-        let builder = Host::builder().resolver(Answers::new(&self.options.resolve));
+        let builder = self.options.code.host()?.resolver(Answers::new(&self.options.resolve));
         let host: Host = builder.build().map_err(|error| Stop::host_fault(error.to_string()))?;
-        let began = Instant::now();
         let component = interrupt.or(self.load(&host, bytes, policy)).await??;
-        let loading = began.elapsed();
         *loaded = Some(component.clone());
         if component.facts().world == World::Command && self.options.invoke.is_none() {
             policy.grants.args.extend(self.args.iter().cloned());
@@ -186,11 +188,6 @@ impl Runner {
         let invocation =
             invocation.stdin(stdin).stdout(Sink::Stdout).stderr(Sink::Stderr).cancel_when(interrupt.clone().wished());
         let invocation = if self.options.audit { invocation.audited() } else { invocation };
-        // Loading counts against the deadline; waiting for somebody to type the input doesn't.
-        let invocation = match Instant::now().checked_sub(loading) {
-            Some(began) => invocation.counting_from(began),
-            None => invocation,
-        };
         Ok(host.invoke(invocation).await)
     }
 

@@ -36,7 +36,8 @@ impl Plan {
         component: &Component<Script>,
         real: &BTreeSet<String>,
     ) -> Result<Self, Vec<Problem>> {
-        let (inner, engine) = (component.inner.pre.component(), component.engine());
+        let inner = component.inner.pre().component();
+        let engine = inner.engine();
         let mut problems = Vec::new();
         let mut calls = Vec::new();
         match &case.work {

@@ -31,8 +31,7 @@ pub(super) async fn admit<E>(
 ) -> Result<Place, Stop> {
     let limits = &policy.limits;
     if component.inner.key != EngineKey::of(policy) {
-        let message =
-            "the component was compiled for a policy with another `stack`, or with `fuel` or `deterministic` on or off";
+        let message = "the component was compiled for a policy with another `stack` or `compiler`, or with `fuel` or `deterministic` on or off";
         return Err(Stop::refused(Refusal::Policy, message, "load it again under this policy"));
     }
     quota.input_bytes.store(held, Relaxed);

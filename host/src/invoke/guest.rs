@@ -14,6 +14,7 @@ use wasmtime_wasi::WasiCtx;
 use crate::component::Component;
 use crate::deterministic::Deterministic;
 use crate::ending::stop_of;
+use crate::engine::Tier;
 use crate::keyvalue::Buckets;
 use crate::limiter::Limiter;
 use crate::linker::{Interface, fuel_given, fuel_left};
@@ -45,6 +46,8 @@ where
 /// What is known of an invocation once it is over, beyond its counters.
 #[derive(Default)]
 pub(super) struct Report {
+    /// What made the code that ran.
+    pub(super) compiler: Option<&'static str>,
     pub(super) wall_ns: u64,
     pub(super) cpu_ns: u64,
     /// In a deterministic run: nanoseconds by the guest's own clock.
@@ -64,6 +67,7 @@ const FUEL_SLICE: u64 = 10_000_000;
 /// A guest that is ready to run.
 pub(super) struct Guest<E: Send + 'static> {
     pre: InstancePre<State<E>>,
+    tier: Tier,
     state: State<E>,
     limits: Limits,
     quota: Arc<Quota>,
@@ -115,7 +119,8 @@ impl<E: Send + 'static> Guest<E> {
             sockets,
             dirs,
         };
-        Self { pre: component.inner.pre.clone(), state, limits, quota, clock, place }
+        let (pre, tier) = component.inner.chosen();
+        Self { pre: pre.clone(), tier, state, limits, quota, clock, place }
     }
 
     /// Instantiates and calls, under every limit, until the end or until the clock says stop.
@@ -123,7 +128,7 @@ impl<E: Send + 'static> Guest<E> {
     where
         F: for<'a> FnOnce(&'a mut Store<State<E>>, Instance) -> CallFuture<'a, R> + Send + 'static,
     {
-        let Self { pre, state, limits, quota, clock, place } = self;
+        let Self { pre, tier, state, limits, quota, clock, place } = self;
         let _place = place;
         let began = Instant::now();
         let mut store = Store::new(pre.engine(), state);
@@ -155,6 +160,7 @@ impl<E: Send + 'static> Guest<E> {
         };
         let calls = std::mem::take(&mut store.data_mut().calls);
         let report = Report {
+            compiler: Some(tier.word()),
             cpu_ns: clock.cpu_ns(),
             fuel,
             instantiate,

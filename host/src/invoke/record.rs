@@ -68,7 +68,11 @@ impl<'a> Record<'a> {
             receipt_version: Receipt::VERSION,
             id: self.id.clone(),
             tenant: self.tenant.clone(),
-            host: HostRecord { version: env!("CARGO_PKG_VERSION").to_owned(), engine: ENGINE.to_owned() },
+            host: HostRecord {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                engine: ENGINE.to_owned(),
+                compiler: report.compiler.map(str::to_owned),
+            },
             component: self.component.clone(),
             call: self.call.clone(),
             policy_digest: self.policy_digest.clone(),

@@ -102,7 +102,14 @@ impl Found {
             deterministic,
             net,
             lookup,
+            compiler,
         } = old;
+        let trusts = format!("code is made with `{}`, before with `{}`", new.compiler.word(), compiler.word());
+        match new.compiler.cmp(compiler) {
+            std::cmp::Ordering::Greater => self.wider("compiler", trusts),
+            std::cmp::Ordering::Less => self.narrower("compiler", trusts),
+            std::cmp::Ordering::Equal => {}
+        }
         self.list("dir", dir, &new.dir, covers_dir, show_dir);
         self.values("env", env, &new.env);
         if *args != new.args {

@@ -15,6 +15,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::compiler::Compiler;
 use super::grants::{OnDenied, StdioGrant};
 use super::limits::{LIMITS, LimitKind, Limits, Unit};
 use super::tenant_limits::{TENANT_LIMITS, TenantLimits};
@@ -51,6 +52,7 @@ const MAX_ERRORS: usize = 100;
 const TOP_KEYS: &[&str] = &[
     "args",
     "config",
+    "compiler",
     "deterministic",
     "dir",
     "env",
@@ -113,6 +115,7 @@ impl Reader<'_> {
                 "lookup" => policy.grants.lookup = self.lookups(value),
                 "secret" => policy.grants.secret = self.secrets(value),
                 "tls" => policy.grants.tls_ca = self.tls(value),
+                "compiler" => policy.grants.compiler = self.compiler(value),
                 "deterministic" => policy.grants.deterministic = self.seed(value),
                 other => self.unknown((key, value), other, TOP_KEYS),
             }
@@ -303,6 +306,14 @@ impl Reader<'_> {
                 OnDenied::Error
             }
         }
+    }
+
+    fn compiler(&mut self, value: &Spanned<DeValue<'_>>) -> Compiler {
+        let Some(word) = self.string("compiler", value) else { return Compiler::default() };
+        Compiler::parse(&word).unwrap_or_else(|error| {
+            self.error(value.span(), error);
+            Compiler::default()
+        })
     }
 
     fn seed(&mut self, value: &Spanned<DeValue<'_>>) -> Option<u64> {

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::compiler::Compiler;
 use super::http::HttpGrant;
 use super::keyvalue::KeyValueGrant;
 use super::net_grant::{LookupGrant, NetGrant};
@@ -35,6 +36,8 @@ pub struct Grants {
     pub stdio: Option<StdioGrant>,
     /// What happens when the guest tries what is not granted.
     pub on_denied: OnDenied,
+    /// What the component's code is made with.
+    pub compiler: Compiler,
     /// HTTP requests that the guest may make.
     pub http: Vec<HttpGrant>,
     /// Secrets that are put into requests on their way out.

@@ -6,6 +6,7 @@
 
 use serde_json::{Value, json};
 
+use super::compiler::Compiler;
 use super::diff::show_amount;
 use super::limits::{LIMITS, LimitKind, Limits, UNLIMITED_WORD, Unit};
 use super::tenant_limits::{TENANT_LIMITS, TenantLimits};
@@ -69,6 +70,13 @@ const NOT_GRANTED: &str = "what is not granted is denied";
 /// Every key that is no limit.
 pub const KEYS: &[KeyRow] = &[
     key("", "args", KeyKind::Texts, "none", "arguments are the caller's to give"),
+    key(
+        "",
+        "compiler",
+        KeyKind::Word(Compiler::WORDS),
+        "cranelift",
+        "the best code, from the compiler that was looked at most",
+    ),
     key("", "config", KeyKind::Values, "none", NOT_GRANTED),
     key("", "deterministic", KeyKind::Amount(Unit::Count), "none", "programs expect the real clocks and random bytes"),
     key("", "dir", KeyKind::Tables, "none", NOT_GRANTED),

@@ -64,6 +64,14 @@ pub struct Limits {
     pub net_bytes: Bytes,
     /// Look-ups of names.
     pub lookups: u64,
+    /// Bytes of memory that compiling a component takes.
+    pub compile_memory: Bytes,
+    /// Time of all processors together that compiling takes.
+    pub compile_cpu: Span,
+    /// Time that compiling takes.
+    pub compile_wall: Span,
+    /// Bytes of compiled code.
+    pub artifact_size: Bytes,
 }
 
 /// Which limit, as part of a stop reason.
@@ -97,6 +105,10 @@ pub enum LimitKind {
     Sockets,
     NetBytes,
     Lookups,
+    CompileMemory,
+    CompileCpu,
+    CompileWall,
+    ArtifactSize,
 }
 
 /// How a limit's value is written.
@@ -185,6 +197,10 @@ impl Default for Limits {
             sockets: 64,
             net_bytes: Bytes::from_mib(32),
             lookups: 64,
+            compile_memory: Bytes::from_mib(2048),
+            compile_cpu: Span::from_millis(120_000),
+            compile_wall: Span::from_millis(120_000),
+            artifact_size: Bytes::from_mib(512),
         }
     }
 }
@@ -225,6 +241,10 @@ impl LimitKind {
             Self::Sockets => "limit.sockets",
             Self::NetBytes => "limit.net-bytes",
             Self::Lookups => "limit.lookups",
+            Self::CompileMemory => "limit.compile-memory",
+            Self::CompileCpu => "limit.compile-cpu",
+            Self::CompileWall => "limit.compile-wall",
+            Self::ArtifactSize => "limit.artifact-size",
         }
     }
 }
@@ -326,6 +346,10 @@ impl Limits {
             LimitKind::Sockets => self.sockets,
             LimitKind::NetBytes => self.net_bytes.0,
             LimitKind::Lookups => self.lookups,
+            LimitKind::CompileMemory => self.compile_memory.0,
+            LimitKind::CompileCpu => self.compile_cpu.nanos(),
+            LimitKind::CompileWall => self.compile_wall.nanos(),
+            LimitKind::ArtifactSize => self.artifact_size.0,
         })
     }
 
@@ -363,6 +387,10 @@ impl Limits {
             LimitKind::Sockets => self.sockets = amount,
             LimitKind::NetBytes => self.net_bytes = Bytes(amount),
             LimitKind::Lookups => self.lookups = amount,
+            LimitKind::CompileMemory => self.compile_memory = Bytes(amount),
+            LimitKind::CompileCpu => self.compile_cpu = span,
+            LimitKind::CompileWall => self.compile_wall = span,
+            LimitKind::ArtifactSize => self.artifact_size = Bytes(amount),
         }
     }
 }

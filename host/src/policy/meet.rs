@@ -58,6 +58,7 @@ fn grants(a: &Grants, b: &Grants) -> Grants {
             (None, None) => None,
             (a, b) => Some(stdio(a.unwrap_or_default(), b.unwrap_or_default())),
         },
+        compiler: a.compiler.min(b.compiler),
         on_denied: if a.on_denied == OnDenied::Stop { a.on_denied } else { b.on_denied },
         http: HttpGrant::prune(pairs(&a.http, &b.http, HttpGrant::meet)),
         secret: pairs(&a.secret, &b.secret, secret),
@@ -102,6 +103,10 @@ fn limits(a: &Limits, b: &Limits) -> Limits {
         sockets: a.sockets.min(b.sockets),
         net_bytes: a.net_bytes.min(b.net_bytes),
         lookups: a.lookups.min(b.lookups),
+        compile_memory: a.compile_memory.min(b.compile_memory),
+        compile_cpu: a.compile_cpu.min(b.compile_cpu),
+        compile_wall: a.compile_wall.min(b.compile_wall),
+        artifact_size: a.artifact_size.min(b.artifact_size),
     }
 }
 

@@ -144,6 +144,7 @@ fn grants(receipts: &[Observed], uses: &[&Use], under: &Grants, missing: &mut Mi
         deterministic,
         net,
         lookup,
+        compiler,
     } = under;
     let of = |kind: UseKind| uses.iter().copied().filter(move |one| one.kind == kind);
     let http = requests(of(UseKind::Http), http, missing);
@@ -190,6 +191,7 @@ fn grants(receipts: &[Observed], uses: &[&Use], under: &Grants, missing: &mut Mi
         },
         lookup: names(of(UseKind::Lookup), net, lookup, missing),
         on_denied: *on_denied,
+        compiler: *compiler,
         deterministic: *deterministic,
         secret: secrets(of(UseKind::Secret), secret, missing),
         tls_ca: tls_ca.clone().filter(|_| !http.is_empty()),
@@ -327,7 +329,11 @@ fn used(kind: LimitKind, usage: &ObservedUsage) -> Option<u64> {
         | LimitKind::HttpTimeout
         | LimitKind::Sockets
         | LimitKind::NetBytes
-        | LimitKind::Lookups => None,
+        | LimitKind::Lookups
+        | LimitKind::CompileMemory
+        | LimitKind::CompileCpu
+        | LimitKind::CompileWall
+        | LimitKind::ArtifactSize => None,
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Component, Path};
 
 use serde::Serialize;
 
+use super::compiler::Compiler;
 use super::grants::Grants;
 use super::limits::{LIMITS, LimitKind};
 use super::net::AddressClass;
@@ -50,7 +51,12 @@ impl Policy {
             deterministic,
             net,
             lookup,
+            compiler,
         } = &self.grants;
+        if *compiler > Compiler::Cranelift {
+            let message = "Winch is young, and a mistake of a compiler can let a guest out; for code that you trust";
+            warn("compiler", message.to_owned());
+        }
         if deterministic.is_some() {
             let message = "whoever knows the seed knows the guest's random bytes, and with them keys that it makes";
             warn("deterministic", message.to_owned());

@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::Policy;
+use super::compiler::Compiler;
 use super::diff::show_amount;
 use super::grants::{DirGrant, Grants, OnDenied, StdioGrant};
 use super::http::HttpGrant;
@@ -43,6 +44,7 @@ impl Policy {
             deterministic,
             net,
             lookup,
+            compiler,
         } = grants;
         let mut text = Text::default();
         if !args.is_empty() {
@@ -50,6 +52,9 @@ impl Policy {
         }
         if *on_denied == OnDenied::Stop {
             text.line("on-denied", "\"stop\"");
+        }
+        if *compiler != Compiler::default() {
+            text.line("compiler", &quote(compiler.word()));
         }
         let mut lines = limit_lines(limits);
         if let Some(seed) = deterministic {

@@ -33,7 +33,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("main", "cli"),
     layer(
         "lib",
-        "attack bindings cache call component conduct contract egress engine host invoke metrics outcome policy quota receipt serve \
+        "artifact attack bindings cache call compile component conduct contract egress engine host invoke metrics outcome policy quota receipt serve \
          shared state stdio tenant text",
     ),
     layer(
@@ -48,8 +48,13 @@ pub(super) const LAYERS: &[Layer] = &[
         "bindings cache call component deterministic ending engine host keyvalue limiter linker outcome policy quota receipt \
          scheduler shared state stdio tenant text",
     ),
-    layer("host", "bindings cache component egress engine keyvalue linker outcome policy scheduler shared state text"),
-    layer("cache", "component engine outcome policy"),
+    layer(
+        "host",
+        "artifact bindings cache compile component egress engine keyvalue linker outcome policy scheduler shared state text",
+    ),
+    layer("cache", "artifact component engine"),
+    layer("compile", "artifact component engine linker outcome policy text"),
+    layer("artifact", "component engine outcome"),
     layer("component", "bindings call ending engine linker outcome policy state text"),
     layer("call", "ending outcome text"),
     layer("linker", "bindings capability ending outcome policy quota state"),

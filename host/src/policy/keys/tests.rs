@@ -33,7 +33,7 @@ fn the_rows_are_the_fields_of_the_policy() {
     let mut top = fields!(policy => Policy { grants, limits, tenant });
     top.remove("grants");
     let mut grants = fields!(Grants::default() => Grants {
-        dir, env, args, config, key_value, stdio, on_denied, http, secret, tls_ca, deterministic, net, lookup
+        dir, env, args, config, key_value, stdio, on_denied, http, secret, tls_ca, deterministic, net, lookup, compiler
     });
     // It is the one key of its table.
     assert!(grants.remove("tls-ca") && grants.insert("tls".to_owned()));
@@ -61,7 +61,7 @@ fn the_rows_are_the_fields_of_the_policy() {
         fields!(Limits::default() => Limits {
             memory, table, instances, stack, wall, cpu, fuel, output, input, hostcall, handles, files, timers, random,
             component_size, output_rate, memory_wait, http_requests, http_concurrency, http_body, http_headers,
-            http_timeout, sockets, net_bytes, lookups,
+            http_timeout, sockets, net_bytes, lookups, compile_memory, compile_cpu, compile_wall, artifact_size,
         }),
         names("limits")
     );
@@ -192,6 +192,8 @@ fn the_schema_tells_right_from_wrong_where_the_reader_does() {
         ("limits.memroy = '1MiB'".into(), false),
         ("tenant.weight = 'unlimited'".into(), false),
         ("tenant.cpu = 'unlimited'".into(), true),
+        ("compiler = 'tiered'".into(), true),
+        ("compiler = 'gcc'".into(), false),
         ("on-denied = 'stop'".into(), true),
         ("on-denied = 'maybe'".into(), false),
         ("stdio.stdin = 'yes'".into(), false),

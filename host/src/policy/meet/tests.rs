@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use super::*;
+use crate::policy::compiler::Compiler;
 use crate::policy::secret::SecretSource;
 use crate::policy::{
     Bytes, HttpScheme, HttpTarget, KeyValueStore, LIMITS, NetAsk, NetDirection, NetProtocol, Pinned, TENANT_LIMITS,
@@ -130,6 +131,7 @@ fn grants_of_all_kinds() -> impl Strategy<Value = Grants> {
     let args = vec(select(vec!["x", "y"]).prop_map(str::to_owned), 0..3);
     let ca = prop::option::of(select(vec!["a.pem", "b.pem"]).prop_map(PathBuf::from));
     let seed = prop::option::of(0..3_u64);
+    let compiler = select(Compiler::WORDS).prop_map(|word| Compiler::parse(word).unwrap());
     let lists = (
         vec(directory(), 0..3),
         vec(key_value(), 0..3),
@@ -138,8 +140,16 @@ fn grants_of_all_kinds() -> impl Strategy<Value = Grants> {
         vec(net(), 0..4),
         vec(lookup(), 0..3),
     );
-    (words(), words(), args, streams, (stop, seed), ca, lists).prop_map(
-        |(env, config, args, streams, (stop, deterministic), tls_ca, (dir, key_value, http, secret, net, lookup))| {
+    (words(), words(), args, streams, (stop, seed, compiler), ca, lists).prop_map(
+        |(
+            env,
+            config,
+            args,
+            streams,
+            (stop, deterministic, compiler),
+            tls_ca,
+            (dir, key_value, http, secret, net, lookup),
+        )| {
             Grants {
                 dir,
                 env,
@@ -154,6 +164,7 @@ fn grants_of_all_kinds() -> impl Strategy<Value = Grants> {
                 deterministic,
                 net,
                 lookup,
+                compiler,
             }
         },
     )

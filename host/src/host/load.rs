@@ -1,0 +1,435 @@
+//! Loading: from bytes of unknown origin to a component that can be invoked.
+//!
+//! Code comes from where it is quickest: from an artifact that was given, from the cache, from somebody who compiles the
+//! very same at this moment, or from the compiler. What is linked and checked afterwards is the same for all.
+
+use std::collections::HashMap;
+use std::os::fd::AsRawFd as _;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::{OnceCell, Semaphore, watch};
+use tokio::task::JoinError;
+use wasmtime::Engine;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{InstancePre, Linker};
+
+use super::{Host, Prepared, threads};
+use crate::artifact::{self, ArtifactKey, SourceId};
+use crate::bindings::{Failure, Input, Output};
+use crate::cache::{Cache, Found, Name};
+use crate::compile::child::{ChildCompiler, Job, Kill};
+use crate::compile::{CompileLimits, Compiled, OFFERED, Offers, Took, compile, missing};
+use crate::component::{Component, Facts, Inner, LoadTimings, World, one_line};
+use crate::engine::{CodeId, EngineKey, Tier};
+use crate::outcome::{Refusal, Stop};
+use crate::policy::{LimitKind, Policy};
+use crate::state::State;
+
+/// What loading needs beside an engine.
+pub(super) struct Loader {
+    offers: Offers,
+    cache: Option<Cache>,
+    child: Option<ChildCompiler>,
+    /// What artifacts that are given are checked with.
+    key: Option<ArtifactKey>,
+    /// What is being compiled at this moment.
+    flights: Mutex<HashMap<FlightKey, Weak<Flight>>>,
+    /// One compilation for each processor.
+    compilers: Semaphore,
+    /// The threads that it is done on.
+    guests: Handle,
+    /// Optimised code that is being made while other code stands in, and how often that is over.
+    later: watch::Sender<usize>,
+}
+
+/// The same bytes for the same engine under the same limits: a caller's own narrow limits mustn't fail another's.
+type FlightKey = (SourceId, EngineKey, CompileLimits);
+
+type Flight = OnceCell<Result<Code, Stop>>;
+
+/// What is to be compiled, and how.
+#[derive(Clone)]
+struct Wanted {
+    bytes: Arc<Vec<u8>>,
+    source: SourceId,
+    key: EngineKey,
+    limits: CompileLimits,
+    /// Nobody waits for it.
+    later: bool,
+}
+
+/// Code that an engine has.
+#[derive(Clone)]
+struct Code {
+    component: wasmtime::component::Component,
+    facts: Facts,
+    took: Took,
+}
+
+impl Loader {
+    pub(super) fn new(
+        offers: Offers,
+        (cache, child, key): (Option<Cache>, Option<ChildCompiler>, Option<ArtifactKey>),
+        guests: Handle,
+    ) -> Self {
+        let key = key.or_else(|| cache.as_ref().map(|cache| cache.key().clone()));
+        let (flights, compilers) = (Mutex::default(), Semaphore::new(threads()));
+        Self { offers, cache, child, key, flights, compilers, guests, later: watch::channel(0).0 }
+    }
+
+    pub(super) fn key(&self) -> Option<&ArtifactKey> {
+        self.key.as_ref()
+    }
+
+    /// Where those meet who want the same.
+    fn flight(&self, key: FlightKey) -> Arc<Flight> {
+        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(flight) = flights.get(&key).and_then(Weak::upgrade) {
+            return flight;
+        }
+        flights.retain(|_, flight| flight.strong_count() > 0);
+        let flight = Arc::new(Flight::new());
+        flights.insert(key, Arc::downgrade(&flight));
+        flight
+    }
+
+    /// The code of a component from wherever it is.
+    async fn code(&self, wanted: &Wanted, engine: &Engine, code: CodeId) -> Result<Code, Stop> {
+        let Wanted { source, key, limits, .. } = *wanted;
+        let flight = self.flight((source, key, limits));
+        // Whoever comes first does it; if that one gives up, the next one takes over.
+        flight.get_or_init(|| self.find_or_compile(wanted, Name { source, code }, engine)).await.clone()
+    }
+
+    async fn find_or_compile(&self, wanted: &Wanted, name: Name, engine: &Engine) -> Result<Code, Stop> {
+        let Some(cache) = self.cache.clone() else {
+            let compiled = self.compile(wanted).await?;
+            let engine = engine.clone();
+            return self.blocking(move || from_memory(compiled, &engine)).await?;
+        };
+        if let Some(code) = self.cached(&cache, name, engine).await? {
+            return Ok(code);
+        }
+        let lock = cache.lock(name).await;
+        if lock.is_some()
+            && let Some(code) = self.cached(&cache, name, engine).await?
+        {
+            return Ok(code);
+        }
+        let compiled = self.compile(wanted).await?;
+        let engine = engine.clone();
+        let kept = self.blocking(move || {
+            cache.store(name, &compiled.about, &compiled.code);
+            let took = compiled.took;
+            // Mapped from disk the code costs no memory of its own.
+            match cache.find(name).and_then(|found| mapped(found, &engine).ok()) {
+                Some(code) => Ok(Code { took, ..code }),
+                None => from_memory(compiled, &engine),
+            }
+        });
+        let code = kept.await?;
+        drop(lock);
+        code
+    }
+
+    async fn cached(&self, cache: &Cache, name: Name, engine: &Engine) -> Result<Option<Code>, Stop> {
+        let (cache, engine, offers) = (cache.clone(), engine.clone(), self.offers);
+        self.blocking(move || {
+            let found = cache.find(name)?;
+            // It may have been compiled for a host that offers more.
+            if !offers.extended && !offers.open && missing(&found.about.facts).is_err() {
+                return None;
+            }
+            mapped(found, &engine).inspect_err(|stop| tracing::warn!(target: "host", "{}", stop.message)).ok()
+        })
+        .await
+    }
+
+    /// Compiles, in a child where there is one. Dropping the future ends the child.
+    async fn compile(&self, wanted: &Wanted) -> Result<Compiled, Stop> {
+        let Wanted { key, limits, later, .. } = *wanted;
+        let bytes = Arc::clone(&wanted.bytes);
+        let fault = |_| Stop::host_fault("the compilers are gone");
+        let _place = self.compilers.acquire().await.map_err(fault)?;
+        let offers = self.offers;
+        let kill = KillOnDrop(Kill::default());
+        let work = match self.child.clone() {
+            Some(child) => {
+                let (job, kill) = (Job { code: key.code, offers, limits, later }, kill.0.clone());
+                self.guests.spawn_blocking(move || child.compile(&bytes, &job, &kill))
+            }
+            None => self.guests.spawn_blocking(move || compile(Arc::unwrap_or_clone(bytes), key.code, offers)),
+        };
+        let compiled = match tokio::time::timeout(Duration::from_nanos(limits.wall_ns), work).await {
+            Ok(compiled) => {
+                compiled.unwrap_or_else(|_| Err(Stop::host_fault("the compiler panicked on this component")))?
+            }
+            Err(_) => return Err(limits.exceeded(LimitKind::CompileWall)),
+        };
+        if compiled.code.len() as u64 > limits.artifact {
+            return Err(limits.exceeded(LimitKind::ArtifactSize));
+        }
+        Ok(compiled)
+    }
+
+    /// Does what takes a while on a thread that is there for it.
+    async fn blocking<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> Result<R, Stop> {
+        let panicked = |_: JoinError| Stop::host_fault("loading the component panicked");
+        self.guests.spawn_blocking(work).await.map_err(panicked)
+    }
+}
+
+impl<E: Send + 'static> Host<E> {
+    /// Turns bytes of unknown origin into a component that can be invoked under this policy: tells what they are,
+    /// converts text and core modules, compiles, and matches imports. An artifact is loaded if it was made with the key of
+    /// the host's cache, and is refused otherwise.
+    ///
+    /// Fuel metering, the stack limit and whether runs are deterministic belong to the engine, so a component can be
+    /// invoked only under policies that say the same about them.
+    ///
+    /// # Errors
+    /// A stop whose reason is `refused.…` or `limit.component-size`. How long it may take is the limit `compile-wall`, not
+    /// `wall`: whether code is in a cache makes no difference to an invocation.
+    ///
+    /// Must be awaited inside a tokio runtime with time enabled.
+    pub async fn load(&self, bytes: Vec<u8>, policy: &Policy) -> Result<Component<E>, Stop> {
+        let (key, limits) = (EngineKey::of(policy), CompileLimits::of(&policy.limits));
+        let is_artifact = artifact::looks_like(&bytes);
+        bounded(&bytes, is_artifact, policy)?;
+        let prepared = self.prepared(key.settled())?;
+        let (loader, began) = (&self.loader, Instant::now());
+        let bytes = Arc::new(bytes);
+        if is_artifact {
+            let (with, engine, wanted) = (loader.key.clone(), prepared.engine.clone(), prepared.code);
+            let opened = move || authenticated(&bytes, with.as_ref(), &engine, key, wanted);
+            let mut code = loader.blocking(opened).await??;
+            code.took.load = began.elapsed();
+            return self.link(code, prepared, key, key.code.tier).await;
+        }
+        let hashed = Arc::clone(&bytes);
+        let source = loader.blocking(move || SourceId::of(&hashed)).await?;
+        let wanted = Wanted { bytes, source, key: key.settled(), limits, later: false };
+        let kept = match (key.quick(), &loader.cache) {
+            (Some(_), Some(cache)) => {
+                loader.cached(cache, Name { source, code: prepared.code }, &prepared.engine).await?
+            }
+            _ => None,
+        };
+        let mut code = match (kept, key.quick()) {
+            (Some(best), _) => best,
+            (None, Some(quick)) => return self.load_quick(wanted, quick, key, prepared).await,
+            (None, None) => loader.code(&wanted, &prepared.engine, prepared.code).await?,
+        };
+        if code.took.compile.is_zero() {
+            code.took.load = began.elapsed();
+        }
+        self.link(code, prepared, key, key.code.tier).await
+    }
+
+    /// Links code that is there.
+    async fn link(&self, code: Code, prepared: Prepared<E>, key: EngineKey, tier: Tier) -> Result<Component<E>, Stop> {
+        let offers = self.loader.offers;
+        let link = move || {
+            let began = Instant::now();
+            let pre = link_code(&code, &prepared, offers)?;
+            let timings = LoadTimings { load: code.took.load, compile: code.took.compile, link: began.elapsed() };
+            Ok(Component {
+                inner: Arc::new(Inner { facts: code.facts, pre, tier, better: OnceLock::new(), key, timings }),
+            })
+        };
+        self.loader.blocking(link).await?
+    }
+
+    /// Loads what is there first, and sees to it that the best code takes over.
+    async fn load_quick(
+        &self,
+        wanted: Wanted,
+        quick: EngineKey,
+        key: EngineKey,
+        best: Prepared<E>,
+    ) -> Result<Component<E>, Stop> {
+        let first = self.prepared(quick)?;
+        let code = self.loader.code(&Wanted { key: quick, ..wanted.clone() }, &first.engine, first.code).await?;
+        let component = self.link(code, first, key, quick.code.tier).await?;
+        let (loader, inner) = (Arc::clone(&self.loader), Arc::downgrade(&component.inner));
+        loader.later.send_modify(|running| *running += 1);
+        let over = Over(Arc::clone(&loader));
+        let offers = loader.offers;
+        self.guests()?.spawn(async move {
+            let _over = over;
+            let wanted = Wanted { later: true, ..wanted };
+            let made = match loader.code(&wanted, &best.engine, best.code).await {
+                Ok(code) => loader.blocking(move || link_code(&code, &best, offers)).await.and_then(|made| made),
+                Err(stop) => Err(stop),
+            };
+            match (made, inner.upgrade()) {
+                (Ok(pre), Some(inner)) => drop(inner.better.set(pre)),
+                (Ok(_), None) => {}
+                (Err(stop), _) => tracing::warn!(target: "host", "optimised code can't be made, what stands in for it stays: {}", stop.message),
+            }
+        });
+        Ok(component)
+    }
+
+    /// Waits until all optimised code is there that takes over from other code, or was given up.
+    pub async fn settled(&self) {
+        // The sender is the loader's, which is ours.
+        let _ = self.loader.later.subscribe().wait_for(|running| *running == 0).await;
+    }
+
+    /// Compiles a component into an artifact, which [`Host::load`] takes in place of the component: in any process that
+    /// has the same key, under policies that agree on fuel and on determinism, on this kind of processor.
+    ///
+    /// # Errors
+    /// As [`Host::load`], and `refused.unauthenticated` where the host has neither a cache nor a key.
+    pub async fn compile(&self, bytes: Vec<u8>, policy: &Policy) -> Result<Vec<u8>, Stop> {
+        let (key, limits) = (EngineKey::of(policy), CompileLimits::of(&policy.limits));
+        bounded(&bytes, false, policy)?;
+        let Some(with) = self.loader.key.clone() else {
+            let hint = "give the host a cache, which has one, or a key of your own";
+            return Err(Stop::refused(Refusal::Unauthenticated, "there is no key to make an artifact with", hint));
+        };
+        let (source, key) = (SourceId::of(&bytes), key.settled());
+        let code = self.prepared(key)?.code;
+        let wanted = Wanted { bytes: Arc::new(bytes), source, key, limits, later: false };
+        let mut compiled = self.loader.compile(&wanted).await?;
+        let tail = artifact::seal(&with, &compiled.about, code, source, &compiled.code);
+        compiled.code.extend_from_slice(&tail);
+        Ok(compiled.code)
+    }
+}
+
+/// One compilation that nobody waits for is over, however it ends.
+struct Over(Arc<Loader>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.later.send_modify(|running| *running -= 1);
+    }
+}
+
+/// Ends the child that compiles for somebody who doesn't wait any more.
+struct KillOnDrop(Kill);
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        self.0.now();
+    }
+}
+
+/// Refuses what is larger than it may be.
+fn bounded(bytes: &[u8], is_artifact: bool, policy: &Policy) -> Result<(), Stop> {
+    let limits = &policy.limits;
+    let (kind, max) = match is_artifact {
+        true => (LimitKind::ArtifactSize, limits.artifact_size.0),
+        false => (LimitKind::ComponentSize, limits.component_size.0),
+    };
+    match bytes.len() as u64 {
+        size if size <= max => Ok(()),
+        _ if is_artifact => Err(CompileLimits::of(limits).exceeded(kind)),
+        size => Err(Stop::limit(kind, max, 0, Some(size))),
+    }
+}
+
+/// An artifact that the caller gave.
+fn authenticated(
+    bytes: &[u8],
+    with: Option<&ArtifactKey>,
+    engine: &Engine,
+    key: EngineKey,
+    wanted: CodeId,
+) -> Result<Code, Stop> {
+    let refused = |message: String| {
+        let hint = "give the component that it was compiled from, or the key that it was made with (`--artifact-key`)";
+        Stop::refused(Refusal::Unauthenticated, message, hint)
+    };
+    let Some(with) = with else {
+        return Err(refused("this is a compiled artifact, and this host has no key to check it with".to_owned()));
+    };
+    let (trailer, about, code) = artifact::open(bytes, with)
+        .map_err(|why| refused(format!("this is a compiled artifact that can't be trusted: {why}")))?;
+    if trailer.code_id != wanted {
+        return Err(about.differs(key.code));
+    }
+    let component = deserialize(engine, code)?;
+    Ok(Code { component, facts: about.facts, took: Took::default() })
+}
+
+fn from_memory(Compiled { about, code, took }: Compiled, engine: &Engine) -> Result<Code, Stop> {
+    Ok(Code { component: deserialize(engine, &code)?, facts: about.facts, took })
+}
+
+fn deserialize(engine: &Engine, code: &[u8]) -> Result<wasmtime::component::Component, Stop> {
+    #[expect(unsafe_code, reason = "loading native code is what an artifact is for")]
+    // SAFETY: the bytes were made by this engine's own compiler: a moment ago, or the keyed hash over them says so.
+    let component = unsafe { wasmtime::component::Component::deserialize(engine, code) };
+    component.map_err(not_loaded)
+}
+
+/// Maps code from the cache.
+fn mapped(Found { about, file }: Found, engine: &Engine) -> Result<Code, Stop> {
+    // The very file that was checked, whatever is at its path by now.
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    #[expect(unsafe_code, reason = "loading native code is what an artifact is for")]
+    // SAFETY: the keyed hash over the file says that this engine's own compiler made it, and only this user, who could
+    // replace the whole program too, can write to it.
+    let component = unsafe { wasmtime::component::Component::deserialize_file(engine, path) };
+    Ok(Code { component: component.map_err(not_loaded)?, facts: about.facts, took: Took::default() })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what an error is mapped with")]
+fn not_loaded(error: wasmtime::Error) -> Stop {
+    Stop::host_fault(format!("the engine doesn't load its own code: {}", one_line(&error)))
+}
+
+/// Matches imports and checks that exports have the types of the contract.
+fn link_code<E: Send + 'static>(
+    code: &Code,
+    prepared: &Prepared<E>,
+    offers: Offers,
+) -> Result<InstancePre<State<E>>, Stop> {
+    let Code { component, facts, .. } = code;
+    if !offers.extended && !offers.open {
+        missing(facts)?;
+    }
+    let pre = match offers.open {
+        true => {
+            let mut linker = Linker::clone(&prepared.linker);
+            linker.define_unknown_imports_as_traps(component).and_then(|()| linker.instantiate_pre(component))
+        }
+        false => prepared.linker.instantiate_pre(component),
+    };
+    let pre = pre.map_err(|error| {
+        let message = format!("an import doesn't match what the host offers: {}", one_line(&error));
+        Stop::refused(Refusal::Import, message, OFFERED)
+    })?;
+    fits(facts.world, &pre)?;
+    Ok(pre)
+}
+
+/// Whether the export that makes a component one of a world has that world's type, before anything of it runs.
+fn fits<E: 'static>(world: World, pre: &InstancePre<State<E>>) -> Result<(), Stop> {
+    let (component, engine) = (pre.component().component_type(), pre.engine());
+    let Some((name, export)) = component.exports(engine).find(|(name, _)| world.is_told_by(name)) else {
+        return Ok(());
+    };
+    let run = match export.ty {
+        ComponentItem::ComponentInstance(instance) => instance.get_export(engine, "run").map(|export| export.ty),
+        _ => None,
+    };
+    let types = component.instance_type();
+    let checked = match (world, run) {
+        (World::Http | World::Custom, _) => Ok(()),
+        (World::Sandbox, Some(ComponentItem::ComponentFunc(run))) => {
+            run.typecheck::<(Input,), (Result<Output, Failure>,)>(&types)
+        }
+        (World::Command, Some(ComponentItem::ComponentFunc(run))) => run.typecheck::<(), (Result<(), ()>,)>(&types),
+        _ => Err(wasmtime::format_err!("it has no function `run`")),
+    };
+    checked.map_err(|error| {
+        let message = format!("the export `{name}` has another type than the contract: {}", one_line(&error));
+        Stop::refused(Refusal::World, message, "build the guest against the WIT of that version")
+    })
+}
