@@ -4,9 +4,9 @@
 //! goal, which is just past the policy's own limit; an attack that gets there and returns was not held. Where the
 //! limit is switched off the goal is what the default limit would have refused, so that no policy lets the self-test
 //! itself take the machine down. Running the attacks is the command line's part, and so is the peer: a small server that
-//! attacks on HTTP ask, and that knows what reached it. Attacks on the compiler and on a server of ours are deliberately
-//! absent: there is no limit on compiling, and no server.
+//! attacks on HTTP ask, and that knows what reached it. Attacks on a server of ours are deliberately absent: there is none.
 
+mod bomb;
 mod catalogue;
 mod goal;
 mod verdict;
@@ -16,9 +16,10 @@ use serde::Serialize;
 use crate::outcome::{Capability, Refusal, StopReason};
 use crate::policy::LimitKind;
 
+pub use self::bomb::Bomb;
 pub use self::catalogue::ATTACKS;
 pub use self::goal::{Goal, NotApplied, Stage};
-pub use self::verdict::{Cost, Evidence, Observed, Verdict, judge, patience};
+pub use self::verdict::{Cost, Evidence, Observed, Verdict, judge, patience, within_reason};
 
 /// One hostile component and how it is called.
 #[derive(Debug)]
@@ -58,6 +59,8 @@ pub enum Target {
     Message,
     /// A way around the compiler.
     Refused(Refusal),
+    /// What compiling may use up.
+    Compiling,
 }
 
 /// The bytes that are given to the host.
@@ -69,6 +72,8 @@ pub enum Source {
     Padded,
     /// The beginning of a program in native code.
     Native,
+    /// More to compile than it looks.
+    Bomb(Bomb),
 }
 
 /// How the component is called.
@@ -108,6 +113,7 @@ impl Target {
             Self::ReadOnly => "read-only",
             Self::Log => "log",
             Self::Message => "message",
+            Self::Compiling => "compiling",
             Self::Refused(why) => StopReason::Refused(why).code(),
         }
     }

@@ -6,17 +6,20 @@
 use std::fmt::Write as _;
 
 use wasmtime::component::ResourceTableError;
-use wasmtime::{Trap, WasmBacktrace};
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi_http::FieldMapError;
 
-use crate::outcome::{Stop, StopReason};
+use crate::outcome::{Busy, Stop, StopReason};
 use crate::policy::{LimitKind, Limits};
 use crate::quota::Quota;
 use crate::text::{Bounded, escape};
 
 /// Bytes of one frame's text that are kept.
 const MAX_FRAME: usize = 300;
+
+/// When to try again where a pool is full, in milliseconds: about how long a short invocation takes.
+const RETRY_MS: u64 = 10;
 
 /// The stop that an error means.
 pub(crate) fn stop_of(error: &wasmtime::Error, limits: &Limits, quota: &Quota, fuel_used: u64) -> Stop {
@@ -56,6 +59,10 @@ fn limit_of(error: &wasmtime::Error, trap: Option<Trap>, limits: &Limits, quota:
             return Some(Stop::limit(LimitKind::Stack, limits.stack.0, limits.stack.0, None));
         }
         _ => {}
+    }
+    if error.is::<PoolConcurrencyLimitError>() {
+        // What a component is made of can be more than what a place has on average.
+        return Some(Stop::busy(Busy::Host, "the host's pool has no free place of that size now", RETRY_MS));
     }
     if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
         return Some(Stop::limit(LimitKind::Handles, limits.handles, limits.handles, Some(1)));

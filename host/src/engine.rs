@@ -7,10 +7,14 @@
 //! where they are off. Guard pages and signals stand at the engine's defaults. The engine's own cache is deliberately
 //! absent: it loads whatever lies in its folder; ours is in [`crate::cache`].
 
+pub(crate) mod pool;
+
 use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
-use wasmtime::{Config, Engine, OptLevel, Strategy};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, Strategy};
+
+use self::pool::Pool;
 
 use crate::policy::{Compiler, Policy};
 use crate::scheduler;
@@ -78,13 +82,29 @@ impl EngineKey {
         Self { tiered: false, ..self }
     }
 
-    /// A new engine whose epoch already ticks.
-    pub(crate) fn build(self) -> wasmtime::Result<Engine> {
+    /// A new engine whose epoch already ticks. Where a pool finds no room in the address space, places are made as they are
+    /// needed, and the log says so.
+    pub(crate) fn build(self, pool: Option<Pool>) -> wasmtime::Result<Engine> {
         let stack = usize::try_from(self.stack)?;
         let async_stack = usize::try_from(self.stack.saturating_add(HOST_STACK))?;
         let mut config = self.code.config()?;
         config.max_wasm_stack(stack).async_stack_size(async_stack);
-        let engine = Engine::new(&config)?;
+        let pooled = pool.map(|pool| {
+            let mut config = config.clone();
+            config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool.config()));
+            (pool, Engine::new(&config))
+        });
+        let engine = match pooled {
+            Some((pool, Ok(engine))) => {
+                tracing::info!(target: "host", "{}", pool.describe());
+                engine
+            }
+            Some((_, Err(error))) => {
+                tracing::warn!(target: "host", "going on without a pool: {error:#}");
+                Engine::new(&config)?
+            }
+            None => Engine::new(&config)?,
+        };
         scheduler::tick(&engine)?;
         Ok(engine)
     }

@@ -20,6 +20,7 @@ use crate::compile::child::ChildCompiler;
 use crate::compile::{OFFERED, Offers};
 use crate::component::{Component, Inner, one_line};
 use crate::egress::{Egress, Resolve};
+use crate::engine::pool::Pool;
 use crate::engine::{CodeId, EngineKey};
 use crate::keyvalue::{Buckets, Stores};
 use crate::linker;
@@ -38,6 +39,7 @@ pub struct Host<E: Send + 'static = ()> {
     stores: Arc<Stores>,
     egress: Arc<Egress>,
     dirs: DirAccounts,
+    pool: Option<Pool>,
 }
 
 /// Makes a [`Host`] that is not the usual one.
@@ -54,6 +56,7 @@ pub struct HostBuilder<E: Send + 'static> {
     cache: Option<Cache>,
     child: Option<ChildCompiler>,
     key: Option<ArtifactKey>,
+    pool: Option<Pool>,
 }
 
 /// The host could not be made.
@@ -117,6 +120,7 @@ impl<E: Send + 'static> Host<E> {
             cache: None,
             child: None,
             key: None,
+            pool: None,
         }
     }
 
@@ -201,7 +205,7 @@ impl<E: Send + 'static> Host<E> {
             return Ok(prepared.clone());
         }
         let make = || -> wasmtime::Result<Prepared<E>> {
-            let engine = key.build()?;
+            let engine = key.build(self.pool)?;
             let mut linker = Linker::new(&engine);
             linker::link(&mut linker)?;
             (self.link)(&mut linker)?;
@@ -303,6 +307,14 @@ impl<E: Send + 'static> HostBuilder<E> {
         self
     }
 
+    /// Has places for instances ready, for a host that makes many. Each setting that needs an engine of its own (`stack`,
+    /// `fuel`, `deterministic`, `compiler`) has a pool of its own, in address space of its own.
+    #[must_use]
+    pub fn pool(mut self, pool: Pool) -> Self {
+        self.pool = Some(pool);
+        self
+    }
+
     /// Makes the host.
     ///
     /// # Errors
@@ -318,7 +330,8 @@ impl<E: Send + 'static> HostBuilder<E> {
             .map_err(|error| HostError { what: "start the guests' threads", cause: error.to_string() })?;
         let shared = Shared::new(HostLimits {
             memory: self.memory.unwrap_or_else(machine_memory),
-            concurrency: self.concurrency,
+            // More could be admitted than there are places for.
+            concurrency: self.pool.map_or(self.concurrency, |pool| self.concurrency.min(pool.instances())),
             queue: self.queue,
             slots: self.guest_threads,
         });
@@ -335,6 +348,7 @@ impl<E: Send + 'static> HostBuilder<E> {
             stores: Arc::default(),
             egress: Arc::new(Egress::new(self.resolver)),
             dirs: DirAccounts::default(),
+            pool: self.pool,
         };
         // So that a clash of host functions shows now and not at the first component.
         host.prepared(EngineKey::of(&Policy::default()).settled())

@@ -57,6 +57,7 @@ pub use compile::child::{COMPILE_WORKER, ChildCompiler};
 pub use compile::worker::compile_worker;
 pub use component::{Component, Facts, Form, Inspection, PREFIX, Sizes, World, read_component, refuse_by_prefix};
 pub use conduct::Conductor;
+pub use engine::pool::Pool;
 pub use egress::{Resolve, SystemResolver};
 pub use host::{Host, HostBuilder, HostError};
 pub use invoke::{Ended, Invocation, Stdin, Value};

@@ -111,6 +111,8 @@ pub enum Refusal {
     /// It is an authentic artifact that this host can't run: made by another version, for another processor or with
     /// other settings.
     Artifact,
+    /// It begins with more than the host's pool has for one instance.
+    TooLarge,
     /// Compiling it takes more memory than it may.
     CompileMemory,
     /// Compiling it takes more processor time than it may.
@@ -230,6 +232,7 @@ impl StopReason {
         Self::Refused(Refusal::Policy),
         Self::Refused(Refusal::Grant),
         Self::Refused(Refusal::Artifact),
+        Self::Refused(Refusal::TooLarge),
         Self::Refused(Refusal::CompileMemory),
         Self::Refused(Refusal::CompileCpu),
         Self::Refused(Refusal::CompileWall),
@@ -266,6 +269,7 @@ impl StopReason {
             Self::Refused(Refusal::Policy) => "refused.policy",
             Self::Refused(Refusal::Grant) => "refused.grant",
             Self::Refused(Refusal::Artifact) => "refused.artifact",
+            Self::Refused(Refusal::TooLarge) => "refused.too-large",
             Self::Refused(Refusal::CompileMemory) => "refused.compile-memory",
             Self::Refused(Refusal::CompileCpu) => "refused.compile-cpu",
             Self::Refused(Refusal::CompileWall) => "refused.compile-wall",

@@ -235,3 +235,17 @@ fn ctrl_c_ends_the_attacks_and_leaves_nothing_behind() {
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["policy.toml"]);
 }
+
+#[test]
+fn a_compiler_without_limits_is_not_contained() {
+    let unlimited = "limits.compile-cpu = 'unlimited'\nlimits.compile-wall = 'unlimited'\n\
+                     limits.compile-memory = 'unlimited'\nlimits.artifact-size = 'unlimited'";
+    let only = ["--only", "compile-joins"];
+    let (report, status) = report(Some(unlimited), &only);
+    assert_eq!(status, 1, "{report:#}");
+    // And with any of them it is.
+    for limit in ["compile-cpu = '1s'", "compile-wall = '2s'"] {
+        let (report, status) = self::report(Some(&format!("limits.{limit}")), &only);
+        assert_eq!(status, 0, "{report:#}");
+    }
+}

@@ -33,6 +33,7 @@ mod library;
 mod limits;
 mod new;
 mod policy;
+mod pool;
 mod quota;
 mod samples;
 mod sharing;

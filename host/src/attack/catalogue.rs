@@ -1,6 +1,6 @@
 //! The list of attacks. Each is a row here and a text in this folder; the order is that of the limits.
 
-use super::{Attack, Call, Feed, Goal, Source, Target};
+use super::{Attack, Bomb, Call, Feed, Goal, Source, Target};
 use crate::outcome::{Capability, Refusal};
 use crate::policy::LimitKind as L;
 
@@ -39,6 +39,22 @@ macro_rules! attack {
 macro_rules! granted {
     ($name:literal, $tries:literal, $target:expr, $goal:expr, $grants:expr) => {
         Attack { grants: $grants, ..attack!($name, $tries, $target, $goal, Function) }
+    };
+}
+
+/// A row that is more to compile than it looks.
+macro_rules! bomb {
+    ($name:literal, $tries:literal, $bomb:expr) => {
+        Attack {
+            name: $name,
+            tries: $tries,
+            target: Target::Compiling,
+            goal: Goal::Endless,
+            source: Source::Bomb($bomb),
+            call: Call::Itself,
+            stdin: Feed::Empty,
+            grants: "",
+        }
     };
 }
 
@@ -150,6 +166,17 @@ pub const ATTACKS: &[Attack] = &[
         stdin: Feed::Empty,
         grants: "",
     },
+    bomb!("compile-functions", "has more functions than can be compiled", Bomb::Functions),
+    bomb!("compile-instructions", "has one function without end", Bomb::Instructions),
+    bomb!("compile-locals", "has functions with many variables", Bomb::Locals),
+    bomb!("compile-nesting", "nests blocks a hundred thousand deep", Bomb::Nesting),
+    bomb!("compile-joins", "changes many variables on many branches", Bomb::Joins),
+    bomb!("compile-types", "has a million types", Bomb::Types),
+    bomb!("compile-globals", "has a million global variables", Bomb::Globals),
+    bomb!("compile-tables", "declares many huge tables", Bomb::Tables),
+    bomb!("compile-data", "has a hundred thousand pieces of data", Bomb::Data),
+    bomb!("compile-exports", "exports one function under many names", Bomb::Exports),
+    bomb!("compile-imports", "imports a hundred thousand interfaces", Bomb::Imports),
     attack!("log-forgery", "forges a line of the host's log", Target::Log, Goal::Endless, Function),
     attack!("escape-by-parent", "reads outside its directory by `..`", Target::Secret, Goal::Endless, Itself),
     attack!("escape-by-absolute-path", "reads outside by an absolute path", Target::Secret, Goal::Endless, Itself),
@@ -243,6 +270,8 @@ mod tests {
             let bytes = attack.bytes(goal, &stage).unwrap_or_else(|error| panic!("{}: {error}", attack.name));
             match attack.source {
                 Source::Text(_) => drop(wasmparser::Validator::new().validate_all(&bytes).unwrap()),
+                // Reading it is a part of the attack.
+                Source::Bomb(bomb) => assert_eq!(bytes, bomb.text().as_bytes()),
                 Source::Padded => assert_eq!(bytes.len(), 5001),
                 Source::Native => assert!(bytes.starts_with(b"\x7fELF")),
             }

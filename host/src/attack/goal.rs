@@ -100,6 +100,7 @@ impl Attack {
         match self.source {
             Source::Native => Ok(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e\0\x01\0\0\0".to_vec()),
             Source::Text(text) => parse(&fill(text, goal, stage)),
+            Source::Bomb(bomb) => Ok(bomb.text().into_bytes()),
             Source::Padded => {
                 let mut bytes = parse(&fill(include_str!("padded.wat"), goal, stage))?;
                 // A custom section: its number, its length in five bytes, an empty name, and zeros.

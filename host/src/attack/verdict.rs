@@ -83,8 +83,27 @@ const MEMORY_OVERHEAD: u64 = 128 << 20;
 /// Time past the deadline for starting, for the grace of a stop, and for writing what waits.
 const WALL_OVERHEAD: Duration = Duration::from_secs(14);
 
+/// The most that the self-test lets one compilation have, so that it takes no longer than it must: a bomb is well past
+/// that. What is switched off stays so.
+const COMPILING: &[(LimitKind, u64)] = &[
+    (LimitKind::CompileCpu, 2_000_000_000),
+    (LimitKind::CompileWall, 20_000_000_000),
+    (LimitKind::CompileMemory, 256 << 20),
+    (LimitKind::ArtifactSize, 64 << 20),
+];
+
+/// The limits of compiling that an attack is run with: the policy's own, or less.
+pub fn within_reason(limits: &Limits) -> Vec<(LimitKind, u64)> {
+    let own = |kind: LimitKind| limits.get(kind).filter(|_| !limits.is_unlimited(kind));
+    COMPILING.iter().filter_map(|(kind, most)| Some((*kind, own(*kind)?.min(*most)))).collect()
+}
+
 /// How long the self-test waits for an attack before it ends it.
-pub fn patience(limits: &Limits) -> Duration {
+pub fn patience(attack: &Attack, limits: &Limits) -> Duration {
+    if attack.target == Target::Compiling {
+        let wall = within_reason(limits).into_iter().find(|(kind, _)| *kind == LimitKind::CompileWall);
+        return WALL_OVERHEAD.saturating_add(Duration::from_nanos(wall.map_or(0, |(_, nanos)| nanos)));
+    }
     let unlimited = |kind| limits.is_unlimited(kind);
     match (unlimited(LimitKind::Wall), unlimited(LimitKind::Cpu)) {
         (false, _) => limits.wall.0.saturating_add(WALL_OVERHEAD),
@@ -161,6 +180,8 @@ fn ended(attack: &Attack, policy: &Policy, evidence: &Evidence) -> Result<String
         Target::Log if returned => Ok("escaping".to_owned()),
         Target::Message if returned && evidence.reached => Ok("checked headers".to_owned()),
         Target::Refused(_) if reason == attack.target.code() => Ok(reason.to_owned()),
+        Target::Compiling if returned => Ok("compiled within its limits".to_owned()),
+        Target::Compiling if limit || reason.starts_with("refused.") => Ok(reason.to_owned()),
         _ => Err(format!("it ended as `{reason}`, which is not what should hold it")),
     }
 }
@@ -416,7 +437,7 @@ mod tests {
 
     #[test]
     fn a_child_gets_its_deadline_and_some_time_around_it() {
-        let limits = |text: &str| patience(&Policy::parse(text).unwrap().limits).as_secs();
+        let limits = |text: &str| patience(&ATTACKS[0], &Policy::parse(text).unwrap().limits).as_secs();
         assert_eq!(limits(""), 44);
         assert_eq!(limits("limits.wall = 'unlimited'"), 45);
         assert_eq!(limits("limits = { wall = 'unlimited', cpu = 'unlimited' }"), 14);

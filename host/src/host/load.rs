@@ -22,6 +22,7 @@ use crate::cache::{Cache, Found, Name};
 use crate::compile::child::{ChildCompiler, Job, Kill};
 use crate::compile::{CompileLimits, Compiled, OFFERED, Offers, Took, compile, missing};
 use crate::component::{Component, Facts, Inner, LoadTimings, World, one_line};
+use crate::engine::pool;
 use crate::engine::{CodeId, EngineKey, Tier};
 use crate::outcome::{Refusal, Stop};
 use crate::policy::{LimitKind, Policy};
@@ -365,7 +366,7 @@ fn deserialize(engine: &Engine, code: &[u8]) -> Result<wasmtime::component::Comp
     #[expect(unsafe_code, reason = "loading native code is what an artifact is for")]
     // SAFETY: the bytes were made by this engine's own compiler: a moment ago, or the keyed hash over them says so.
     let component = unsafe { wasmtime::component::Component::deserialize(engine, code) };
-    component.map_err(not_loaded)
+    component.map_err(|error| not_loaded(engine, &error))
 }
 
 /// Maps code from the cache.
@@ -376,12 +377,19 @@ fn mapped(Found { about, file }: Found, engine: &Engine) -> Result<Code, Stop> {
     // SAFETY: the keyed hash over the file says that this engine's own compiler made it, and only this user, who could
     // replace the whole program too, can write to it.
     let component = unsafe { wasmtime::component::Component::deserialize_file(engine, path) };
-    Ok(Code { component: component.map_err(not_loaded)?, facts: about.facts, took: Took::default() })
+    Ok(Code { component: component.map_err(|error| not_loaded(engine, &error))?, facts: about.facts, took: Took::default() })
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is what an error is mapped with")]
-fn not_loaded(error: wasmtime::Error) -> Stop {
-    Stop::host_fault(format!("the engine doesn't load its own code: {}", one_line(&error)))
+/// Every byte was made by this engine's own compiler, so what is left is that a pool has no places of that size.
+fn not_loaded(engine: &Engine, error: &wasmtime::Error) -> Stop {
+    let why = one_line(error);
+    match pool::is_pooled(engine) {
+        true => {
+            let hint = "raise what `HostBuilder::pool` is given, or go without a pool";
+            Stop::refused(Refusal::TooLarge, format!("the host has no place for the component: {why}"), hint)
+        }
+        false => Stop::host_fault(format!("the engine doesn't load its own code: {why}")),
+    }
 }
 
 /// Matches imports and checks that exports have the types of the contract.
@@ -391,6 +399,8 @@ fn link_code<E: Send + 'static>(
     offers: Offers,
 ) -> Result<InstancePre<State<E>>, Stop> {
     let Code { component, facts, .. } = code;
+    // Now and not in the first invocation; where it can't be done here it is tried again there.
+    let _ = component.initialize_copy_on_write_image();
     if !offers.extended && !offers.open {
         missing(facts)?;
     }

@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use host::attack::{Attack, Call, Cost, Evidence, Feed, Observed, Stage, Target, patience};
+use host::attack::{Attack, Call, Cost, Evidence, Feed, Observed, Stage, Target, patience, within_reason};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use serde_json::Value as Json;
 
@@ -62,6 +62,13 @@ pub(super) fn run(attack: &Attack, goal: u64, battle: &Battle) -> Result<Evidenc
     for answer in RESOLVED {
         command.arg("--resolve").arg(answer);
     }
+    if attack.target == Target::Compiling {
+        // Nothing of an attack on the compiler is kept, and none begins where another one ended.
+        command.args(["--cache", "off"]);
+        for (kind, most) in within_reason(&battle.policy.limits) {
+            command.arg(format!("--{}", kind.row().name)).arg(kind.row().show(most));
+        }
+    }
     if attack.call == Call::Function {
         command.args(["--invoke", "attack()"]);
     }
@@ -77,7 +84,7 @@ pub(super) fn run(attack: &Attack, goal: u64, battle: &Battle) -> Result<Evidenc
     let silence = child.stdin.take();
     let stdout = child.stdout.take().map(keep);
     let stderr = child.stderr.take().map(keep);
-    let deadline = began + patience(&battle.policy.limits);
+    let deadline = began + patience(attack, &battle.policy.limits);
     let (killed, mut cost) = watch(&mut child, deadline, battle);
     // Reaped only now: until then its number can't become another process's.
     let ended = child.wait();
