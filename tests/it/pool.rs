@@ -57,7 +57,8 @@ async fn a_place_is_empty_for_whoever_comes_next() {
 async fn more_than_there_are_places_for_wait_and_none_is_lost() {
     let host: Host = Host::builder().pool(Pool::new(2)).build().unwrap();
     let component = host.load(FILLER.into(), &Policy::default()).await.unwrap();
-    let calls: Vec<_> = (0..16).map(|n| call(&host, &component, if n % 2 == 0 { "one" } else { "other" }, "found()")).collect();
+    let calls: Vec<_> =
+        (0..16).map(|n| call(&host, &component, if n % 2 == 0 { "one" } else { "other" }, "found()")).collect();
     for found in futures(calls).await {
         assert_eq!(found, "0");
     }

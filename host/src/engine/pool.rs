@@ -78,7 +78,11 @@ impl Pool {
 
     /// What a log should say of it.
     pub(super) fn describe(self) -> String {
-        let how = if may_swap() { "a page may be swapped out, so pages are reset without a scan" } else { "nothing can be swapped out, so pages are found by a scan" };
+        let how = if may_swap() {
+            "a page may be swapped out, so pages are reset without a scan"
+        } else {
+            "nothing can be swapped out, so pages are found by a scan"
+        };
         format!("places for {} instances; {how}", self.instances)
     }
 }

@@ -377,7 +377,11 @@ fn mapped(Found { about, file }: Found, engine: &Engine) -> Result<Code, Stop> {
     // SAFETY: the keyed hash over the file says that this engine's own compiler made it, and only this user, who could
     // replace the whole program too, can write to it.
     let component = unsafe { wasmtime::component::Component::deserialize_file(engine, path) };
-    Ok(Code { component: component.map_err(|error| not_loaded(engine, &error))?, facts: about.facts, took: Took::default() })
+    Ok(Code {
+        component: component.map_err(|error| not_loaded(engine, &error))?,
+        facts: about.facts,
+        took: Took::default(),
+    })
 }
 
 /// Every byte was made by this engine's own compiler, so what is left is that a pool has no places of that size.
