@@ -62,8 +62,8 @@ async fn main() -> anyhow::Result<()> {
     let which = args.next().unwrap_or_default();
     let all = which == "all";
     anyhow::ensure!(
-        all || ["instance", "calls", "guest", "threads", "parked"].contains(&which.as_str()),
-        "say which: `instance`, `calls`, `guest FILE`, `threads`, `parked` or `all`"
+        all || ["instance", "calls", "guest", "tiers", "threads", "parked"].contains(&which.as_str()),
+        "say which: `instance`, `calls`, `guest FILE`, `tiers`, `threads`, `parked` or `all`"
     );
     if all || which == "instance" {
         instance().await?;
@@ -76,6 +76,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if all || which == "parked" {
         parked().await?;
+    }
+    if all || which == "tiers" {
+        tiers("target/guests/python/redact.wasm").await?;
     }
     if all || which == "guest" {
         let file = args.next().unwrap_or_else(|| "target/guests/python/redact.wasm".to_owned());
@@ -340,6 +343,41 @@ async fn guest(file: &str) -> anyhow::Result<()> {
         "guest {file}: first answer {median:.1} ms ({least:.1} to {most:.1}) from the cache, {cold:.0} ms compiled: {:.4} of it",
         median / cold
     );
+    Ok(())
+}
+
+/// How soon a large guest answers with `tiered` and nothing in a cache, and how quick it is after the change.
+async fn tiers(file: &str) -> anyhow::Result<()> {
+    let bytes = std::fs::read(file).with_context(|| format!("`{file}`: run `cargo xtask build-guests` first"))?;
+    let input = || host::Input { body: b"a@b.example ".repeat(2000), content_type: None, attributes: Vec::new() };
+    let mut loaded = Vec::new();
+    for compiler in ["cranelift", "tiered"] {
+        let limits = "limits = { wall = '5m', cpu = '5m', compile-wall = '10m', compile-cpu = '10m' }";
+        let tenant = Tenant::new("bench", Policy::parse(&format!("compiler = '{compiler}'\n{limits}"))?)?;
+        let host: Host = Host::new()?;
+        let began = Instant::now();
+        let component = host.load(bytes.clone(), tenant.policy()).await?;
+        let ended = host.invoke(Invocation::job(&component, &tenant, input())).await;
+        anyhow::ensure!(ended.receipt.stop.reason == "returned", "{:?}", ended.receipt.stop);
+        let first = began.elapsed().as_secs_f64();
+        host.settled().await;
+        println!("tiers {file}: {compiler}: first answer after {first:.2} s, all code after {:.2} s", began.elapsed().as_secs_f64());
+        loaded.push((host, component, tenant, first));
+    }
+    let [(a_host, a_component, a_tenant, alone), (b_host, b_component, b_tenant, tiered)] = &loaded[..] else {
+        anyhow::bail!("two of them");
+    };
+    let run = async |host: &Host, component: &Component, tenant: &Tenant| -> anyhow::Result<()> {
+        let ended = host.invoke(Invocation::job(component, tenant, input())).await;
+        anyhow::ensure!(ended.receipt.host.compiler.as_deref() == Some("cranelift"), "{:?}", ended.receipt.stop);
+        Ok(())
+    };
+    let both = pairs(
+        async || run(b_host, b_component, b_tenant).await,
+        async || run(a_host, a_component, a_tenant).await,
+        1,
+    );
+    println!("tiers {file}: first answer {:.3} of the wait for Cranelift alone; after the change {}", tiered / alone, both.await?.shown("time without tiers"));
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 //! Deliberately absent: any dependency on the `host` crate. The xtask must build in seconds, before the engine does;
 //! where it needs the host it starts the program like any user.
 
+mod bench;
 mod cargo;
 mod ci;
 mod demo;
@@ -32,6 +33,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Bench(bench::Bench),
     BuildGuests(guests::BuildGuests),
     Ci(ci::Ci),
     Demo(demo::Demo),
@@ -43,6 +45,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Bench(command) => command.run(),
         Command::BuildGuests(command) => command.run(),
         Command::Ci(command) => command.run(),
         Command::Demo(command) => command.run(),
