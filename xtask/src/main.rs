@@ -8,6 +8,7 @@
 
 mod cargo;
 mod ci;
+mod contract;
 mod demo;
 mod guests;
 mod guests_report;
@@ -34,8 +35,10 @@ struct Cli {
 enum Command {
     BuildGuests(guests::BuildGuests),
     Ci(ci::Ci),
+    Contract(contract::Contract),
     Demo(demo::Demo),
     GuestsReport(guests_report::GuestsReport),
+    ReleaseContract(contract::ReleaseContract),
     Test(test::Test),
     Tidy(tidy::Tidy),
     Wit(wit::Wit),
@@ -45,8 +48,10 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::BuildGuests(command) => command.run(),
         Command::Ci(command) => command.run(),
+        Command::Contract(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::GuestsReport(command) => command.run(),
+        Command::ReleaseContract(command) => command.run(),
         Command::Test(command) => command.run(),
         Command::Tidy(command) => command.run(),
         Command::Wit(command) => command.run(),
