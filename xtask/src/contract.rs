@@ -23,7 +23,8 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use self::compare::{Contract as Side, compare};
-pub(crate) use self::host::Host;
+pub(crate) use self::host::{Host, Verdict};
+pub(crate) use self::matrix::{say, table};
 use self::rule::{Change, Effect};
 use self::snapshot::Release;
 use crate::{repo, term, test};

@@ -6,12 +6,15 @@
 //! Deliberately absent: any dependency on the `host` crate. The xtask must build in seconds, before the engine does;
 //! where it needs the host it starts the program like any user.
 
+mod bugs;
 mod cargo;
 mod ci;
 mod contract;
 mod demo;
 mod guests;
 mod guests_report;
+mod mirror;
+mod mutate;
 mod one_build;
 mod repo;
 mod steps;
@@ -33,11 +36,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Bugs(bugs::Bugs),
     BuildGuests(guests::BuildGuests),
     Ci(ci::Ci),
     Contract(contract::Contract),
     Demo(demo::Demo),
     GuestsReport(guests_report::GuestsReport),
+    Mirror(mirror::MirrorWorld),
+    Mutate(mutate::Mutate),
     ReleaseContract(contract::ReleaseContract),
     Test(test::Test),
     Tidy(tidy::Tidy),
@@ -46,11 +52,14 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Bugs(command) => command.run(),
         Command::BuildGuests(command) => command.run(),
         Command::Ci(command) => command.run(),
         Command::Contract(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::GuestsReport(command) => command.run(),
+        Command::Mirror(command) => command.run(),
+        Command::Mutate(command) => command.run(),
         Command::ReleaseContract(command) => command.run(),
         Command::Test(command) => command.run(),
         Command::Tidy(command) => command.run(),
