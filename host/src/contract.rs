@@ -5,7 +5,8 @@
 //! its verdict against the engine's linker and against `wit_component::targets`.
 //!
 //! Threat model: the component is hostile bytes. Its types share their parts, so every pair of types is looked at once
-//! however often it is reached, and every text that is shown is bounded. What a finding says is the component's own
+//! however often it is reached; names are looked up in tables; a check ends with the 500th error; and every text that is
+//! shown is bounded. So a check takes about as long as reading the component. What a finding says is the component's own
 //! word and must not decide what a guest may do: that is the policy's and the linker's business.
 
 mod cases;
@@ -35,6 +36,9 @@ pub use self::verdict::{Problem, Seen, Status, Verdict, junit, update};
 /// The name that was probably meant, if one is near enough.
 pub(crate) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let most = (name.chars().count() / 3).clamp(1, 3);
+    let length = name.chars().take(MAX_NAME).count();
+    // A name that is longer or shorter by more than that is further away, and needn't be compared to know it.
+    let known = known.take(MAX_KNOWN).filter(|known| known.chars().take(MAX_NAME).count().abs_diff(length) <= most);
     let near = known.map(|candidate| (distance(name, candidate), candidate)).min_by_key(|(distance, _)| *distance);
     near.filter(|(distance, _)| *distance <= most).map(|(_, candidate)| candidate)
 }
@@ -59,6 +63,9 @@ fn distance(one: &str, other: &str) -> usize {
 
 /// Characters of a name that are compared: a component chooses its names, and comparing takes time.
 const MAX_NAME: usize = 200;
+
+/// Names among which a near one is looked for: a component has as many as it likes.
+const MAX_KNOWN: usize = 10_000;
 
 #[cfg(test)]
 mod tests {

@@ -323,3 +323,53 @@ fn wit(resolve: &Resolve, world: WorldId) -> String {
     printer.print(resolve, package, &[]).unwrap();
     printer.output.to_string()
 }
+
+/// A component in binary that imports so many functions, and after them a type's worth of nothing.
+fn many_imports(count: usize) -> Vec<u8> {
+    let number = |mut n: usize| {
+        let mut bytes = Vec::new();
+        while n > 127 {
+            bytes.push((n & 127) as u8 | 128);
+            n >>= 7;
+        }
+        bytes.push(n as u8);
+        bytes
+    };
+    let mut imports = number(count);
+    for n in 0..count {
+        let name = format!("f{n}");
+        imports.extend([&[0][..], &number(name.len()), name.as_bytes(), &[1, 0]].concat());
+    }
+    let functions = [1, 0x40, 0, 1, 0];
+    let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+    for (section, contents) in [(7, &functions[..]), (10, &imports)] {
+        bytes.extend([&[section][..], &number(contents.len()), contents].concat());
+    }
+    bytes
+}
+
+/// That a hundred thousand imports are checked at all within the test's patience is what shows that the time is linear.
+#[test]
+fn findings_are_cut_at_five_hundred_and_the_report_says_so() {
+    let target = Target::built_in("sandbox").unwrap();
+    for (imports, truncated) in [(499, false), (500, true), (100_000, true)] {
+        // One finding is the export that is missing.
+        let report = contract::check(&many_imports(imports), &target, None);
+        let found = report.findings.len();
+        assert_eq!((report.fits, found, report.truncated), (false, 500, truncated), "{imports}");
+        assert_eq!(serde_json::to_value(&report).unwrap()["truncated"], truncated);
+    }
+}
+
+/// Warnings have room of their own, so that a component which doesn't fit can't hide it behind them.
+#[test]
+fn no_number_of_warnings_hides_an_error() {
+    let many = |names: &dyn Fn(usize) -> String| (0..600).map(names).collect::<String>();
+    let types = many(&|n| format!("type t{n} = u8; "));
+    let text = format!("package demo:shop; world shop {{ {types} import wrong: func(); }} world other {{ }}");
+    let (resolve, world) = parsed(&text, "shop");
+    let (target, other) = parsed(&text, "other");
+    let bytes = component(&resolve, world).unwrap();
+    let report = contract::check(&bytes, &Target::new("other", target, other), None);
+    assert!(!report.fits && report.findings[0].place == "import wrong", "{:?}", report.findings.first());
+}

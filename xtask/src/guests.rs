@@ -21,6 +21,7 @@ mod c;
 mod command;
 mod component;
 mod cpp;
+pub(crate) mod experiment;
 mod go;
 mod javascript;
 mod manifest;
@@ -101,6 +102,8 @@ struct Workshop {
     encoders: Vec<(String, String)>,
     /// The digest of our WIT.
     wit_digest: String,
+    /// The folder with the WIT.
+    wit_folder: PathBuf,
 }
 
 impl BuildGuests {
@@ -190,7 +193,8 @@ impl Workshop {
             .collect::<Result<Vec<_>>>()?;
         let mut wit = source::Inputs::empty();
         wit.folder(&root.join("wit"))?;
-        Ok(Self { tools: toolchain::Tools::new(&root, offline)?, wit_digest: wit.digest(), root, offline, encoders })
+        let (tools, wit_folder) = (toolchain::Tools::new(&root, offline)?, root.join("wit"));
+        Ok(Self { tools, wit_digest: wit.digest(), root, offline, encoders, wit_folder })
     }
 
     /// Where finished guests go.
@@ -205,7 +209,7 @@ impl Workshop {
 
     /// The folder with our WIT.
     fn wit(&self) -> PathBuf {
-        self.root.join("wit")
+        self.wit_folder.clone()
     }
 
     /// A path below the root as it is seen from there.

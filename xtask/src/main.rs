@@ -7,11 +7,15 @@
 //! where it needs the host it starts the program like any user.
 
 mod bench;
+mod bugs;
 mod cargo;
 mod ci;
+mod contract;
 mod demo;
 mod guests;
 mod guests_report;
+mod mirror;
+mod mutate;
 mod one_build;
 mod repo;
 mod steps;
@@ -34,10 +38,15 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Bench(bench::Bench),
+    Bugs(bugs::Bugs),
     BuildGuests(guests::BuildGuests),
     Ci(ci::Ci),
+    Contract(contract::Contract),
     Demo(demo::Demo),
     GuestsReport(guests_report::GuestsReport),
+    Mirror(mirror::MirrorWorld),
+    Mutate(mutate::Mutate),
+    ReleaseContract(contract::ReleaseContract),
     Test(test::Test),
     Tidy(tidy::Tidy),
     Wit(wit::Wit),
@@ -46,10 +55,15 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Bench(command) => command.run(),
+        Command::Bugs(command) => command.run(),
         Command::BuildGuests(command) => command.run(),
         Command::Ci(command) => command.run(),
+        Command::Contract(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::GuestsReport(command) => command.run(),
+        Command::Mirror(command) => command.run(),
+        Command::Mutate(command) => command.run(),
+        Command::ReleaseContract(command) => command.run(),
         Command::Test(command) => command.run(),
         Command::Tidy(command) => command.run(),
         Command::Wit(command) => command.run(),

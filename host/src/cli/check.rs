@@ -70,9 +70,9 @@ impl Check {
         };
         let target = match self.world.as_deref().map_or_else(|| by_exports(&facts), named) {
             Ok(target) => target,
-            Err(message) => {
+            Err(NoWorld { message, hint }) => {
                 report::error(&message);
-                report::hint(&format!("name one of {}, or a WIT file or folder and a world as `PATH:NAME`", worlds()));
+                report::hint(&hint);
                 return USAGE;
             }
         };
@@ -85,12 +85,18 @@ impl Check {
     }
 }
 
+/// Why there is nothing to compare with, and what to do.
+struct NoWorld {
+    message: String,
+    hint: String,
+}
+
 fn worlds() -> String {
     BUILT_IN.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// The world that a component is run as.
-fn by_exports(facts: &Facts) -> Result<Target, String> {
+fn by_exports(facts: &Facts) -> Result<Target, NoWorld> {
     named(match facts.world {
         World::Sandbox => "sandbox",
         World::Command => "command",
@@ -99,13 +105,20 @@ fn by_exports(facts: &Facts) -> Result<Target, String> {
     })
 }
 
-fn named(world: &str) -> Result<Target, String> {
+fn named(world: &str) -> Result<Target, NoWorld> {
     if let Some(target) = Target::built_in(world) {
         return Ok(target);
     }
+    let syntax = || format!("name one of {}, or a WIT file or folder and a world as `PATH:NAME`", worlds());
+    let no_world = |message: String| NoWorld { message, hint: syntax() };
     let Some((path, name)) = world.rsplit_once(':') else {
-        return Err(format!("there is no world `{}`", escape(world)));
+        return Err(no_world(format!("there is no world `{}`", escape(world))));
     };
+    if !Path::new(path).exists() {
+        let message = format!("failed to read the world `{}`: there is no `{}`", escape(name), escape(path));
+        let hint = format!("the path `{}` is missing: look at its spelling and at where you are", escape(path));
+        return Err(NoWorld { message, hint });
+    }
     let mut resolve = Resolve::default();
     let read = match Path::new(path) {
         folder if folder.is_dir() => resolve.push_dir(folder).map(|(package, _)| package),
@@ -113,12 +126,12 @@ fn named(world: &str) -> Result<Target, String> {
     };
     let package = read.map_err(|error| {
         let why = resolve.render_error(&error);
-        format!("failed to read the WIT in `{}`: {}", escape(path), why.trim_end())
+        no_world(format!("failed to read the WIT in `{}`: {}", escape(path), why.trim_end()))
     })?;
     let id = resolve.select_world(&[package], Some(name)).map_err(|error| {
         let worlds = resolve.packages.get(package).map(|package| package.worlds.keys()).into_iter().flatten();
         let worlds: Vec<String> = worlds.map(|name| format!("`{name}`")).collect();
-        format!("{error:#}; the worlds in `{}` are {}", escape(path), worlds.join(", "))
+        no_world(format!("{error:#}; the worlds in `{}` are {}", escape(path), worlds.join(", ")))
     })?;
     Ok(Target::new(name, resolve, id))
 }
@@ -143,6 +156,9 @@ fn text(found: &Report, component: &Path) -> String {
             let _ = writeln!(text, "  {:<9}  {at}", "at");
         }
         let _ = writeln!(text, "  {:<9}  {}", "fix", finding.fix);
+    }
+    if found.truncated {
+        let _ = writeln!(text, "there is more: these are the first {} findings", found.findings.len());
     }
     let errors = found.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
     let warnings = found.findings.len() - errors;

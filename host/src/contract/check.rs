@@ -36,12 +36,11 @@ pub fn check(component: &[u8], target: &Target, policy: Option<&Policy>) -> Repo
         sides.imports(pass);
         sides.exports(pass);
     }
-    let mut findings = sides.comparison.findings;
+    let Comparison { mut findings, truncated, .. } = sides.comparison;
     if let Some(policy) = policy {
         findings.extend(had.imports.keys().filter_map(|key| grants::finding(&name(&have, key), policy)));
     }
-    findings.sort_by_key(|finding| finding.severity);
-    Report::new(&target.name, findings)
+    Report::new(&target.name, findings, truncated)
 }
 
 fn no_form(target: &Target, why: &str) -> Report {
@@ -55,13 +54,25 @@ fn no_form(target: &Target, why: &str) -> Report {
         found: None,
         fix: "build it with a toolchain that starts from WIT".to_owned(),
     };
-    Report::new(&target.name, vec![finding])
+    Report::new(&target.name, vec![finding], false)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pass {
     Functions,
     Types,
+}
+
+/// The items of one side, in their order and by name: both sides can have any number of them.
+struct Offered<'o, 'a> {
+    all: &'o [(String, &'a WorldItem)],
+    names: version::Names<'o, &'a WorldItem>,
+}
+
+impl<'o, 'a> Offered<'o, 'a> {
+    fn new(all: &'o [(String, &'a WorldItem)]) -> Self {
+        Self { all, names: version::Names::new(all.iter().map(|(name, item)| (name.as_str(), *item))) }
+    }
 }
 
 struct Sides<'a> {
@@ -76,9 +87,13 @@ impl<'a> Sides<'a> {
         let (want, have) = (self.comparison.want, self.comparison.have);
         let offered: Vec<(String, &WorldItem)> =
             self.wanted.imports.iter().map(|(key, item)| (name(want, key), item)).collect();
+        let offered = Offered::new(&offered);
         for (key, item) in &self.had.imports {
+            if self.comparison.is_full() {
+                return;
+            }
             let import = name(have, key);
-            match lookup(&import, &offered) {
+            match offered.names.find(&import) {
                 Some(found) => self.items(pass, &import, found, item),
                 None if pass == Pass::Functions => self.extra_import(&import, &offered, item),
                 None => {}
@@ -91,9 +106,13 @@ impl<'a> Sides<'a> {
         let (want, have) = (self.comparison.want, self.comparison.have);
         let offered: Vec<(String, &WorldItem)> =
             self.had.exports.iter().map(|(key, item)| (name(have, key), item)).collect();
+        let offered = Offered::new(&offered);
         for (key, item) in &self.wanted.exports {
+            if self.comparison.is_full() {
+                return;
+            }
             let export = name(want, key);
-            match lookup(&export, &offered) {
+            match offered.names.find(&export) {
                 Some(found) => self.items(pass, &export, item, found),
                 None if pass == Pass::Functions => self.missing_export(&export, &offered, item),
                 None => {}
@@ -101,8 +120,8 @@ impl<'a> Sides<'a> {
         }
     }
 
-    fn extra_import(&mut self, import: &str, offered: &[(String, &WorldItem)], item: &WorldItem) {
-        if let Some(other) = other_version(import, offered) {
+    fn extra_import(&mut self, import: &str, offered: &Offered<'_, 'a>, item: &WorldItem) {
+        if let Some(other) = offered.names.any_version(import) {
             let fix = format!("build the guest against `{other}`");
             self.version(import, other, import, fix);
             return;
@@ -112,7 +131,7 @@ impl<'a> Sides<'a> {
         if matches!(item, WorldItem::Type { .. }) {
             self.comparison.severity = Severity::Warning;
         }
-        let known = offered.iter().map(|(name, _)| name.as_str());
+        let known = offered.all.iter().map(|(name, _)| name.as_str());
         let meant = nearest(import, known).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
         let found = match item {
             WorldItem::Function(function) => Some(show::function(self.comparison.have, function)),
@@ -130,8 +149,8 @@ impl<'a> Sides<'a> {
         self.comparison.severity = severity;
     }
 
-    fn missing_export(&mut self, export: &str, offered: &[(String, &WorldItem)], item: &WorldItem) {
-        if let Some(other) = other_version(export, offered) {
+    fn missing_export(&mut self, export: &str, offered: &Offered<'_, 'a>, item: &WorldItem) {
+        if let Some(other) = offered.names.any_version(export) {
             let fix = format!("build the guest against `{export}`");
             self.version(export, export, other, fix);
             return;
@@ -144,9 +163,9 @@ impl<'a> Sides<'a> {
             WorldItem::Function(function) => (Some(show::function(self.comparison.want, function)), function.span),
             WorldItem::Interface { span, .. } | WorldItem::Type { span, .. } => (None, *span),
         };
-        let exports = match offered {
+        let exports = match offered.all {
             [] => "it exports nothing".to_owned(),
-            _ => format!("it exports {}", show::names(offered.iter().map(|(name, _)| name.as_str()))),
+            _ => format!("it exports {}", show::names(offered.all.iter().map(|(name, _)| name.as_str()))),
         };
         let difference = Difference {
             code: Code::MissingExport,
@@ -208,6 +227,9 @@ impl<'a> Sides<'a> {
         // Whoever uses the interface says what must be there; more than that does no harm.
         let (used, offered) = if import { (have, want) } else { (want, have) };
         for (name, function) in &used.functions {
+            if self.comparison.is_full() {
+                return;
+            }
             let place = format!("{place}#{name}");
             match (want.functions.get(name), have.functions.get(name)) {
                 (Some(want), Some(have)) => self.comparison.functions(&place, want, have),
@@ -250,6 +272,9 @@ impl<'a> Sides<'a> {
         let import = self.comparison.direction == "import";
         let (used, side) = if import { (have, haves) } else { (want, wants) };
         for (name, id) in &used.types {
+            if self.comparison.is_full() {
+                return;
+            }
             let place = format!("{place}#{name}");
             match (want.types.get(name), have.types.get(name)) {
                 (Some(want_id), Some(have_id)) => self.named_types(&place, want.span, *want_id, *have_id),
@@ -315,19 +340,6 @@ pub(super) fn name(resolve: &Resolve, key: &WorldKey) -> String {
             if named { resolve.id_of(*id).unwrap_or_default() } else { String::new() }
         }
     }
-}
-
-/// The item that the linker takes for a name.
-fn lookup<'i>(wanted: &str, items: &[(String, &'i WorldItem)]) -> Option<&'i WorldItem> {
-    let found = version::find(wanted, items.iter().map(|(name, _)| name.as_str()))?;
-    items.iter().find(|(name, _)| name == found).map(|(_, item)| *item)
-}
-
-/// The same interface at another version.
-fn other_version<'i>(wanted: &str, items: &'i [(String, &WorldItem)]) -> Option<&'i str> {
-    let interface = version::split(wanted).0;
-    let same = |name: &&str| interface.contains('/') && version::split(name).0 == interface;
-    items.iter().map(|(name, _)| name.as_str()).find(same)
 }
 
 fn kind(item: &WorldItem) -> &'static str {

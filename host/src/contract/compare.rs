@@ -3,11 +3,11 @@
 //! Types are equal when they have the same structure: that is the rule of the engine and of its validator, which know no
 //! subtypes of values. Names of types don't matter, apart from those of resources.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use wit_parser::{Function, Handle, Resolve, Span, Type, TypeDef, TypeDefKind, TypeId, TypeOwner};
 
-use super::finding::{Code, Finding, Severity};
+use super::finding::{Code, Finding, MAX_FINDINGS, Severity};
 use super::{show, version};
 
 /// A comparison under way. `want` is the world's side, `have` the component's.
@@ -19,6 +19,10 @@ pub(super) struct Comparison<'a> {
     /// How bad a difference is that is found now.
     pub(super) severity: Severity,
     pub(super) findings: Vec<Finding>,
+    /// Whether there is more than what is in `findings`.
+    pub(super) truncated: bool,
+    /// How many of `findings` are errors.
+    errors: usize,
     /// Pairs that were looked at. Types share their parts, so a small component can have endless paths.
     seen: HashSet<(TypeId, TypeId)>,
 }
@@ -33,19 +37,27 @@ pub(super) struct Difference {
     pub(super) fix: String,
 }
 
-/// Findings that are reported; with more than that the component was built for something else altogether.
-const MAX_FINDINGS: usize = 500;
 
 impl<'a> Comparison<'a> {
     pub(super) fn new(want: &'a Resolve, have: &'a Resolve) -> Self {
-        let (findings, seen) = (Vec::new(), HashSet::new());
-        Self { want, have, direction: "import", severity: Severity::Error, findings, seen }
+        let (direction, severity, seen) = ("import", Severity::Error, HashSet::new());
+        Self { want, have, direction, severity, findings: Vec::new(), truncated: false, errors: 0, seen }
+    }
+
+    /// Whether all that is reported are errors already, so that looking on changes nothing.
+    pub(super) fn is_full(&self) -> bool {
+        self.truncated && self.errors >= MAX_FINDINGS
     }
 
     pub(super) fn add(&mut self, place: &str, difference: Difference) {
-        if self.findings.len() >= MAX_FINDINGS {
+        // Each severity has room of its own: no number of warnings may hide that a component doesn't fit.
+        let is_error = self.severity == Severity::Error;
+        let alike = if is_error { self.errors } else { self.findings.len() - self.errors };
+        if alike >= MAX_FINDINGS {
+            self.truncated = true;
             return;
         }
+        self.errors += usize::from(is_error);
         let Difference { code, at, message, expected, found, fix } = difference;
         // The worlds that only say what is run have no file that anybody could look at.
         let at = at.filter(Span::is_known).map(|span| self.want.render_location(span));
@@ -82,8 +94,9 @@ impl<'a> Comparison<'a> {
                 format!("it has {} in the world and {} in the component", word(want), word(have)),
             );
         }
+        let others: HashMap<_, _> = have.params.iter().map(|param| (param.name.as_str(), param)).collect();
         for param in &want.params {
-            if let Some(other) = have.params.iter().find(|other| other.name == param.name) {
+            if let Some(other) = others.get(param.name.as_str()) {
                 self.types(&format!("{place}({})", param.name), Some(param.span), &param.ty, &other.ty);
             }
         }
@@ -117,8 +130,9 @@ impl<'a> Comparison<'a> {
                 let wanted: Vec<&str> = w.fields.iter().map(|field| field.name.as_str()).collect();
                 let had: Vec<&str> = h.fields.iter().map(|field| field.name.as_str()).collect();
                 self.parts(place, at, (Code::FieldsDiffer, "field"), (&wanted, &had), (want, have));
+                let others: HashMap<_, _> = h.fields.iter().map(|field| (field.name.as_str(), field)).collect();
                 for field in &w.fields {
-                    if let Some(other) = h.fields.iter().find(|other| other.name == field.name) {
+                    if let Some(other) = others.get(field.name.as_str()) {
                         self.types(&format!("{place}.{}", field.name), Some(field.span), &field.ty, &other.ty);
                     }
                 }
@@ -127,8 +141,9 @@ impl<'a> Comparison<'a> {
                 let wanted: Vec<&str> = w.cases.iter().map(|case| case.name.as_str()).collect();
                 let had: Vec<&str> = h.cases.iter().map(|case| case.name.as_str()).collect();
                 self.parts(place, at, (Code::CasesDiffer, "case"), (&wanted, &had), (want, have));
+                let others: HashMap<_, _> = h.cases.iter().map(|case| (case.name.as_str(), case)).collect();
                 for case in &w.cases {
-                    if let Some(other) = h.cases.iter().find(|other| other.name == case.name) {
+                    if let Some(other) = others.get(case.name.as_str()) {
                         let place = format!("{place}.{}", case.name);
                         self.payloads(&place, Some(case.span), case.ty.as_ref(), other.ty.as_ref(), (want, have));
                     }
@@ -314,8 +329,9 @@ pub(super) fn dealias(resolve: &Resolve, ty: &Type) -> Type {
 
 /// What two lists of names differ in: missing, more, or the order.
 fn lists(word: &str, wanted: &[&str], had: &[&str]) -> String {
-    let lacks: Vec<&str> = wanted.iter().filter(|name| !had.contains(name)).copied().collect();
-    let more: Vec<&str> = had.iter().filter(|name| !wanted.contains(name)).copied().collect();
+    let (in_wanted, in_had) = (wanted.iter().collect::<HashSet<_>>(), had.iter().collect::<HashSet<_>>());
+    let lacks: Vec<&str> = wanted.iter().filter(|name| !in_had.contains(name)).copied().collect();
+    let more: Vec<&str> = had.iter().filter(|name| !in_wanted.contains(name)).copied().collect();
     let plural = |names: &[&str]| if names.len() == 1 { word.to_owned() } else { format!("{word}s") };
     match (lacks.as_slice(), more.as_slice()) {
         ([], []) => format!(

@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+/// Findings that are reported; with more than that the component was built for something else altogether.
+pub(super) const MAX_FINDINGS: usize = 500;
+
 /// What is wrong. The names are stable: scripts and suppressions go by them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -91,8 +94,10 @@ pub struct Report {
     pub world: String,
     /// Whether the component can be run as this world: there is no error among the findings.
     pub fits: bool,
-    /// All that was found: first imports, then exports, each in the order of the contract.
+    /// All that was found, errors first: first imports, then exports, each in the order of the contract.
     pub findings: Vec<Finding>,
+    /// Whether more was found than is reported, which is 500 findings.
+    pub truncated: bool,
 }
 
 impl Code {
@@ -152,9 +157,12 @@ impl fmt::Display for Code {
 }
 
 impl Report {
-    pub(super) fn new(world: &str, findings: Vec<Finding>) -> Self {
+    pub(super) fn new(world: &str, mut findings: Vec<Finding>, truncated: bool) -> Self {
         let fits = findings.iter().all(|finding| finding.severity == Severity::Warning);
-        Self { world: world.to_owned(), fits, findings }
+        findings.sort_by_key(|finding| finding.severity);
+        let truncated = truncated || findings.len() > MAX_FINDINGS;
+        findings.truncate(MAX_FINDINGS);
+        Self { world: world.to_owned(), fits, findings, truncated }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Which versions of an interface stand for each other, as the engine's linker has it.
 
+use std::collections::HashMap;
+
 /// An interface's name without its version, and the version.
 pub(crate) fn split(name: &str) -> (&str, Option<&str>) {
     name.split_once('@').map_or((name, None), |(name, version)| (name, Some(version)))
@@ -37,6 +39,46 @@ pub(crate) fn find<'n>(wanted: &str, known: impl Iterator<Item = &'n str>) -> Op
     exact.or_else(|| known.into_iter().max_by_key(|name| split(name).1.and_then(release)))
 }
 
+/// Names by what the linker looks for, so that a name among many is found in one step and not by looking at each.
+pub(super) struct Names<'n, T> {
+    exact: HashMap<&'n str, T>,
+    /// The latest version of those that are compatible with each other.
+    latest: HashMap<(&'n str, u64, u64), ((u64, u64, u64), &'n str)>,
+    /// The first version of each interface, whichever that is.
+    first: HashMap<&'n str, &'n str>,
+}
+
+impl<'n, T: Copy> Names<'n, T> {
+    pub(super) fn new(items: impl Iterator<Item = (&'n str, T)>) -> Self {
+        let mut names = Self { exact: HashMap::new(), latest: HashMap::new(), first: HashMap::new() };
+        for (name, item) in items {
+            names.exact.entry(name).or_insert(item);
+            let (interface, version) = split(name);
+            if interface.contains('/') {
+                names.first.entry(interface).or_insert(name);
+            }
+            if let (Some(track), Some(release)) = (track(name), version.and_then(release)) {
+                let latest = names.latest.entry(track).or_insert((release, name));
+                if release >= latest.0 {
+                    *latest = (release, name);
+                }
+            }
+        }
+        names
+    }
+
+    /// What the linker takes for a name, as [`find`] has it.
+    pub(super) fn find(&self, wanted: &str) -> Option<T> {
+        let exact = self.exact.get(wanted).copied();
+        exact.or_else(|| track(wanted).and_then(|track| self.exact.get(self.latest.get(&track)?.1).copied()))
+    }
+
+    /// The same interface at any version.
+    pub(super) fn any_version(&self, wanted: &str) -> Option<&'n str> {
+        self.first.get(split(wanted).0).copied()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +110,17 @@ mod tests {
         assert_eq!(find("a:b/c@0.2.9", known.into_iter()), Some("a:b/c@0.2.9"));
         assert_eq!(find("a:b/c@0.2.0", known.into_iter()), Some("a:b/c@0.2.10"));
         assert_eq!(find("a:b/c@0.4.0", known.into_iter()), None);
+    }
+
+    #[test]
+    fn a_table_of_names_finds_what_a_look_at_each_name_finds() {
+        let known = ["a:b/c@0.2.3", "f", "a:b/c@0.2.10", "a:b/c@0.2.10+x", "a:b/c@0.3.0-rc.1", "a:b/c@1.0.0", "a:b/d"];
+        let names = Names::new(known.into_iter().map(|name| (name, name)));
+        let wanted = ["a:b/c@0.2.9", "a:b/c@0.2.3", "a:b/c@0.3.0", "a:b/c@0.3.0-rc.1", "a:b/c@1.9.0", "a:b/c@0.2.10+y"];
+        for wanted in wanted.into_iter().chain(["a:b/c", "a:b/d", "a:b/d@0.1.0", "f", "g", "f@1.0.0", "a:b/c@0.0.1"]) {
+            assert_eq!(names.find(wanted), find(wanted, known.into_iter()), "{wanted}");
+        }
+        assert_eq!(names.any_version("a:b/c@7.0.0"), Some("a:b/c@0.2.3"));
+        assert_eq!((names.any_version("f@1.0.0"), names.any_version("a:b/e")), (None, None));
     }
 }

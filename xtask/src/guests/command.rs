@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 /// A tool that is not here and that we don't install. It is an ending of its own, since it says nothing about the
 /// guest.
 #[derive(Clone, Debug)]
-pub(super) struct Unavailable {
+pub(crate) struct Unavailable {
     what: String,
     remedy: String,
 }
