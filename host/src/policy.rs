@@ -40,7 +40,7 @@ pub use self::needs::{Fit, fit};
 pub use self::net::AddressClass;
 pub use self::net_grant::{
     AddressRange, InvalidNet, LookupGrant, NamePattern, NetAsk, NetDenial, NetDirection, NetGrant, NetHost,
-    NetProtocol, Pinned, permits as permits_net, permits_lookup,
+    NetProtocol, Pinned, host_to_look_up, permits as permits_net, permits_lookup,
 };
 pub(crate) use self::secret::PLACEHOLDER;
 pub use self::secret::{SecretGrant, SecretSource};
@@ -48,6 +48,10 @@ pub use self::suggest::{Observed, Suggestion, suggest};
 pub use self::tenant_limits::{TENANT_LIMITS, TenantLimitRow, TenantLimits};
 pub use self::units::{Bytes, Span, UnitError};
 pub use self::warnings::Warning;
+
+/// Grants of one kind that a policy file may have. What two policies have in common is found by comparing each with each, so
+/// a caller's policy must not be as long as a file can be.
+pub const MAX_GRANTS: usize = 1000;
 
 /// Units of fuel that a deterministic run has where the policy doesn't say: some ten seconds of computing.
 const DETERMINISTIC_FUEL: u64 = 10_000_000_000;

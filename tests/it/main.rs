@@ -20,6 +20,7 @@ mod command;
 mod contract;
 mod deterministic;
 mod endings;
+mod full_disk;
 mod golden;
 mod grants;
 mod http;
@@ -36,6 +37,7 @@ mod quota;
 mod samples;
 mod sharing;
 mod sockets;
+mod suggested;
 mod support;
 
 // The library's own tests start one too.

@@ -85,7 +85,7 @@ fn uses(audit: &Ran, kind: &str) -> Vec<(String, Option<String>, bool)> {
 }
 
 /// Answers each request with its own head, until the test ends.
-fn peer() -> u16 {
+pub(crate) fn peer() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {

@@ -24,7 +24,7 @@ pub use self::index::HttpIndex;
 use super::net::AddressClass;
 
 /// One pattern of requests that a guest may make.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct HttpGrant {
     /// Methods; empty for all of them but `CONNECT` and `TRACE`.
@@ -60,7 +60,7 @@ pub enum HostName {
     Address(IpAddr),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum HostPattern {
     Exactly(HostName),
@@ -96,7 +96,7 @@ pub enum InvalidHttp {
     #[error("`{0}` is neither a host name nor an address in its usual notation")]
     Host(String),
     /// The port is no number from 1 to 65535.
-    #[error("`{0}` is no port")]
+    #[error("`{0}` is no port: it is a number from 1 to 65535")]
     Port(String),
     /// `*` anywhere but as the first of three or more labels.
     #[error(

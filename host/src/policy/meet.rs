@@ -9,7 +9,8 @@
 //!
 //! Each struct is written out field by field without `..`: a key that is new doesn't compile until it has its meet here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::Hash;
 use std::path::PathBuf;
 
 use super::Policy;
@@ -186,15 +187,12 @@ fn equal(a: &BTreeMap<String, String>, b: &BTreeMap<String, String>) -> BTreeMap
     a.iter().filter(|(name, value)| b.get(*name) == Some(value)).map(|(k, v)| (k.clone(), v.clone())).collect()
 }
 
-/// What each pair has in common, once.
-fn pairs<T: PartialEq>(a: &[T], b: &[T], meet: impl Fn(&T, &T) -> Option<T>) -> Vec<T> {
-    let mut common = Vec::new();
-    for met in a.iter().flat_map(|a| b.iter().filter_map(|b| meet(a, b))) {
-        if !common.contains(&met) {
-            common.push(met);
-        }
-    }
-    common
+/// What each pair has in common, once. A list of a policy has no more than [`MAX_GRANTS`](super::MAX_GRANTS), so each can be
+/// compared with each; what they have in common can be many times that.
+fn pairs<T: Clone + Eq + Hash>(a: &[T], b: &[T], meet: impl Fn(&T, &T) -> Option<T>) -> Vec<T> {
+    let mut seen = HashSet::new();
+    let common = a.iter().flat_map(|a| b.iter().filter_map(|b| meet(a, b)));
+    common.filter(|met| seen.insert(met.clone())).collect()
 }
 
 #[cfg(test)]
