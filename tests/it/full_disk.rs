@@ -13,9 +13,11 @@ use crate::support::{host, probe};
 
 /// Ways to a place of one's own to mount something: as any user, as the administrator, and as somebody who may become
 /// that without being asked.
-const WAYS: [&[&str]; 3] = [&["unshare", "--user", "--map-root-user", "--mount"], &["unshare", "--mount"], &[
-    "sudo", "-n", "unshare", "--mount",
-]];
+const WAYS: [&[&str]; 3] = [
+    &["unshare", "--user", "--map-root-user", "--mount"],
+    &["unshare", "--mount"],
+    &["sudo", "-n", "unshare", "--mount"],
+];
 
 /// What a script printed.
 struct Printed {
@@ -35,7 +37,8 @@ fn on_a_disk(kib: u32, guest: &str, script: &str) -> Printed {
     writeln!(text, "G='{}'", probe(guest).display()).unwrap();
     // What a command ends with is a part of what is printed.
     let program = host().get_program().to_str().unwrap().to_owned();
-    writeln!(text, "host() {{ if '{program}' run \"$@\" 2>&1; then echo status 0; else echo status $?; fi; }}").unwrap();
+    writeln!(text, "host() {{ if '{program}' run \"$@\" 2>&1; then echo status 0; else echo status $?; fi; }}")
+        .unwrap();
     writeln!(text, "fill() {{ cat /dev/zero > \"$D/filler\" 2> /dev/null || true; }}\n{script}").unwrap();
     let way = WAYS.iter().find(|way| can_mount(way, folder.path()));
     let Some((first, rest)) = way.and_then(|way| way.split_first()) else {
@@ -93,7 +96,12 @@ fn a_guest_that_fills_the_disk_gets_an_error_and_no_file_of_another_is_touched()
         assert_eq!((&receipt["stop"]["reason"], &receipt["denials"]), (&"failed".into(), &Json::Array(Vec::new())));
     }
     let errors = ["No space left", "insufficient-space", "I/O error"];
-    assert_eq!(got.text.lines().filter(|line| errors.iter().any(|error| line.contains(error))).count(), 2, "{}", got.text);
+    assert_eq!(
+        got.text.lines().filter(|line| errors.iter().any(|error| line.contains(error))).count(),
+        2,
+        "{}",
+        got.text
+    );
     assert_eq!(got.receipt("after")["stop"]["reason"], "returned");
 }
 

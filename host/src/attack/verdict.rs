@@ -146,12 +146,7 @@ fn ended(attack: &Attack, policy: &Policy, evidence: &Evidence) -> Result<String
     match attack.target {
         Target::Limit(kind) => of_limit(kind, &policy.limits, evidence, receipt),
         // Whatever ends it early keeps it from what it wants.
-        Target::Secret
-        | Target::ReadOnly
-        | Target::Quota
-        | Target::Denied(_)
-        | Target::Log
-        | Target::Message
+        Target::Secret | Target::ReadOnly | Target::Quota | Target::Denied(_) | Target::Log | Target::Message
             if limit || denied =>
         {
             Ok(reason.to_owned())

@@ -124,7 +124,9 @@ impl PolicyFlags {
             if let (Some(wanted), Some(seed)) = (asked.grants.deterministic, policy.grants.deterministic)
                 && wanted != seed
             {
-                report::note(&format!("the seed is the ceiling's, {seed}, and not {wanted}: of two the smaller one holds"));
+                report::note(&format!(
+                    "the seed is the ceiling's, {seed}, and not {wanted}: of two the smaller one holds"
+                ));
             }
         }
         Ok(policy)

@@ -152,7 +152,10 @@ impl Reader<'_> {
     fn too_many(&mut self, name: &str, value: &Spanned<DeValue<'_>>) -> bool {
         let count = value.get_ref().as_array().map_or(0, |array| array.len());
         if count > MAX_GRANTS {
-            self.error(value.span(), format!("`{name}` has {count} entries, and {MAX_GRANTS} are the most of one kind"));
+            self.error(
+                value.span(),
+                format!("`{name}` has {count} entries, and {MAX_GRANTS} are the most of one kind"),
+            );
         }
         count > MAX_GRANTS
     }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::{Explanation, place, rule_text};
 use crate::policy::Policy;
 use crate::policy::http::HostName;
-use crate::policy::net_grant::{NetAsk, NetDenial, NetDirection, NetProtocol, Pinned, host_to_look_up, permits, permits_lookup};
+use crate::policy::net_grant::{
+    NetAsk, NetDenial, NetDirection, NetProtocol, Pinned, host_to_look_up, permits, permits_lookup,
+};
 
 /// A public address, for a name whose own addresses aren't known here.
 const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(1, 1, 1, 1));
