@@ -187,7 +187,7 @@ impl Bench {
         let bytes = std::fs::read(format!("{root}/target/guests/rust/probes/http.wasm"))?;
         // Every limit is on and further away than the guest gets.
         let mut policy = host::Policy::parse(&format!(
-            "limits = {{ wall = '10m', cpu = '10m', http-requests = 1000000, http-headers = '1GiB', http-body = '1GiB' }}\n\
+            "limits = {{ wall = '10m', cpu = '10m', handles = 1000000, http-requests = 1000000, http-headers = '1GiB', http-body = '1GiB' }}\n\
              stdio = {{ stdout = true }}\n[[http]]\nallow = 'GET http://{address}/v1'\n"
         ))?;
         policy.grants.args = args(&url);

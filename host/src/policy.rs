@@ -40,7 +40,7 @@ pub use self::needs::{Fit, fit};
 pub use self::net::AddressClass;
 pub use self::net_grant::{
     AddressRange, InvalidNet, LookupGrant, NamePattern, NetAsk, NetDenial, NetDirection, NetGrant, NetHost,
-    NetProtocol, Pinned, host_to_look_up, permits as permits_net, permits_lookup,
+    NetProtocol, Pinned, permits as permits_net, permits_lookup,
 };
 pub(crate) use self::secret::PLACEHOLDER;
 pub use self::secret::{SecretGrant, SecretSource};

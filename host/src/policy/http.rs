@@ -320,6 +320,18 @@ impl HostName {
         Self::read(text).ok()
     }
 
+    /// What a guest asks for when it looks something up: an address, or a name in lower case; none where that could be read in two
+    /// ways.
+    ///
+    /// ```
+    /// use host::policy::HostName;
+    /// assert_eq!(HostName::to_look_up("DB.example.com").unwrap().to_string(), "db.example.com");
+    /// assert!(HostName::to_look_up("127.1").is_none() && HostName::to_look_up("localhost.").is_none());
+    /// ```
+    pub fn to_look_up(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self::Address).or_else(|| Self::parse(text))
+    }
+
     /// Reads a host strictly: no octal or short addresses, no zone, no empty label, no dot at the end.
     pub(super) fn read(text: &str) -> Result<Self, InvalidHttp> {
         let wrong = || InvalidHttp::Host(shown(text));

@@ -22,6 +22,9 @@ use super::net_grant::{LookupGrant, NetGrant};
 use super::secret::SecretGrant;
 use super::tenant_limits::TenantLimits;
 
+/// Grants of one kind that two policies have in common; what would be more is left out.
+const MOST_COMMON: usize = 10 * super::MAX_GRANTS;
+
 impl Policy {
     /// The policy that permits what both permit: of each limit the smaller, of grants those that are in both. It is never
     /// wider than either, whatever the two say, and it is the same whichever of them is the ceiling, but for the order.
@@ -188,11 +191,12 @@ fn equal(a: &BTreeMap<String, String>, b: &BTreeMap<String, String>) -> BTreeMap
 }
 
 /// What each pair has in common, once. A list of a policy has no more than [`MAX_GRANTS`](super::MAX_GRANTS), so each can be
-/// compared with each; what they have in common can be many times that.
+/// compared with each. What they have in common could be a million grants; there is an end to that too, since leaving
+/// something out is never wider.
 fn pairs<T: Clone + Eq + Hash>(a: &[T], b: &[T], meet: impl Fn(&T, &T) -> Option<T>) -> Vec<T> {
     let mut seen = HashSet::new();
     let common = a.iter().flat_map(|a| b.iter().filter_map(|b| meet(a, b)));
-    common.filter(|met| seen.insert(met.clone())).collect()
+    common.filter(|met| seen.insert(met.clone())).take(MOST_COMMON).collect()
 }
 
 #[cfg(test)]

@@ -188,18 +188,6 @@ pub fn permits_lookup(
         .ok_or(denial)
 }
 
-/// What a guest asks for when it looks something up: an address, or a name in lower case; none where that could be read in two
-/// ways.
-///
-/// ```
-/// use host::policy::host_to_look_up;
-/// assert_eq!(host_to_look_up("DB.example.com").unwrap().to_string(), "db.example.com");
-/// assert!(host_to_look_up("127.1").is_none() && host_to_look_up("localhost.").is_none());
-/// ```
-pub fn host_to_look_up(text: &str) -> Option<HostName> {
-    text.parse().ok().map(HostName::Address).or_else(|| HostName::parse(text))
-}
-
 fn reaches(class: AddressClass, private: bool) -> bool {
     class == AddressClass::Public || (private && class.is_private())
 }

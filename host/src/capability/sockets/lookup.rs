@@ -13,7 +13,7 @@ use wasmtime_wasi::runtime::AbortOnDropJoinHandle;
 
 use super::SocketsView;
 use super::gate::Gate;
-use crate::policy::{HostName, host_to_look_up};
+use crate::policy::HostName;
 
 /// A time-out that no clock fails to say; the invocation's own deadline ends a look-up.
 const FAR: Duration = Duration::from_secs(86_400);
@@ -102,7 +102,7 @@ impl ip_name_lookup::Host for SocketsView<'_> {
     ) -> Result<Resource<ResolveAddressStream>, SocketError> {
         self.inner.table.get(&network)?;
         // An address is its own answer, which tells nothing and grants nothing.
-        let state = match host_to_look_up(&name) {
+        let state = match HostName::to_look_up(&name) {
             Some(HostName::Address(address)) => State::Done(Ok(Arc::from([address]))),
             Some(HostName::Name(name)) => match self.gate.pinned(&name) {
                 Some(answer) => State::Done(Ok(answer)),

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use super::{Explanation, place, rule_text};
 use crate::policy::Policy;
 use crate::policy::http::HostName;
-use crate::policy::net_grant::{
-    NetAsk, NetDenial, NetDirection, NetProtocol, Pinned, host_to_look_up, permits, permits_lookup,
-};
+use crate::policy::net_grant::{NetAsk, NetDenial, NetDirection, NetProtocol, Pinned, permits, permits_lookup};
 
 /// A public address, for a name whose own addresses aren't known here.
 const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(1, 1, 1, 1));
@@ -24,7 +22,7 @@ impl Policy {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let read = match bare {
             Some(bare) => bare.parse::<Ipv6Addr>().ok().map(|address| HostName::Address(address.into())),
-            None => host_to_look_up(host).filter(|read| !matches!(read, HostName::Address(IpAddr::V6(_)))),
+            None => HostName::to_look_up(host).filter(|read| !matches!(read, HostName::Address(IpAddr::V6(_)))),
         };
         let mut names = Pinned::default();
         let mut why = Vec::new();
@@ -68,7 +66,7 @@ impl Policy {
     }
 
     pub(super) fn explain_lookup(&self, question: &str, name: &str) -> Result<Explanation, String> {
-        let name = match host_to_look_up(name).ok_or_else(|| unreadable(question, name))? {
+        let name = match HostName::to_look_up(name).ok_or_else(|| unreadable(question, name))? {
             HostName::Name(name) => name,
             HostName::Address(_) => {
                 let why = vec!["an address is its own answer, which tells nothing and grants nothing".to_owned()];

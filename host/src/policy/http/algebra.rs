@@ -47,6 +47,8 @@ impl HttpGrant {
         if self.scheme != other.scheme || self.port != other.port {
             return None;
         }
+        // Most pairs of two long lists are about different hosts, so that comes first.
+        let host = self.host.meet(&other.host)?;
         // No methods means all of them, so a meet without any must not be written that way.
         let methods = match (self.methods.as_slice(), other.methods.as_slice()) {
             ([], methods) | (methods, []) => methods.to_vec(),
@@ -62,7 +64,7 @@ impl HttpGrant {
         };
         let ca = self.ca.clone().filter(|_| self.ca == other.ca);
         let allow_private = self.allow_private && other.allow_private;
-        let (host, port, scheme) = (self.host.meet(&other.host)?, self.port, self.scheme);
+        let (port, scheme) = (self.port, self.scheme);
         Some(Self { methods, scheme, host, port, path, allow_private, ca })
     }
 

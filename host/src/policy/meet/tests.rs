@@ -312,7 +312,8 @@ fn a_directory_below_a_granted_one_is_none_of_it() {
 
 #[test]
 fn a_policy_has_up_to_a_thousand_grants_of_a_kind() {
-    let kinds: [(&str, fn(usize) -> String); 6] = [
+    type One = fn(usize) -> String;
+    let kinds: [(&str, One); 6] = [
         ("http", |n| format!("allow = 'https://h{n}.example.com'")),
         ("net", |n| format!("connect = 'h{n}.example.com:80'")),
         ("lookup", |n| format!("name = 'h{n}.example.com'")),
@@ -353,6 +354,15 @@ fn what_many_grants_have_in_common_is_all_there_and_once() {
         let target = HttpTarget::parse("GET", url).unwrap();
         assert!([&one, &other].iter().all(|met| met.grants.http.iter().any(|grant| grant.permits(&target))));
     }
+    // More than anybody writes is cut, and what is left is in both.
+    let (paths, hosts) = (
+        policy(200, |n| format!("https://*.example.com/p{n}")),
+        policy(200, |n| format!("GET https://h{n}.example.com")),
+    );
+    let cut = paths.meet(&hosts);
+    assert_eq!(cut.grants.http.len(), MOST_COMMON);
+    let within = |grant: &HttpGrant, policy: &Policy| policy.grants.http.iter().any(|other| other.covers(grant));
+    assert!(cut.grants.http.iter().all(|grant| within(grant, &paths) && within(grant, &hosts)));
     let target = HttpTarget::parse("GET", "https://h60.example.com/p0").unwrap();
     assert!(!one.grants.http.iter().any(|grant| grant.permits(&target)));
 }
