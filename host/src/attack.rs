@@ -21,6 +21,12 @@ pub use self::catalogue::ATTACKS;
 pub use self::goal::{Goal, NotApplied, Stage};
 pub use self::verdict::{Cost, Evidence, Observed, Verdict, judge, patience, within_reason};
 
+/// Bytes that the directory of attacks on a quota may hold.
+pub const QUOTA_BYTES: u64 = 16 << 10;
+
+/// Names that it may hold.
+pub const QUOTA_FILES: u64 = 16;
+
 /// One hostile component and how it is called.
 #[derive(Debug)]
 pub struct Attack {
@@ -53,6 +59,8 @@ pub enum Target {
     Secret,
     /// A directory that may only be read.
     ReadOnly,
+    /// More of a directory than its quota allows.
+    Quota,
     /// The host's log, as its own voice.
     Log,
     /// A message to a server, beyond what a guest may write into it.
@@ -111,6 +119,7 @@ impl Target {
             Self::Denied(capability) => StopReason::Denied(capability).code(),
             Self::Secret => "secret",
             Self::ReadOnly => "read-only",
+            Self::Quota => "quota",
             Self::Log => "log",
             Self::Message => "message",
             Self::Compiling => "compiling",

@@ -167,7 +167,7 @@ impl Bucket {
         self.check_key(&key)?;
         match &self.space {
             Space::Memory(space) => memory::lock(space).get(&key, quota),
-            Space::File(space) => space.get(&key, Arc::clone(quota)).await,
+            Space::File(space) => space.get(&key, quota, &self.quota).await,
             Space::Redis(space) => space.get(&key, quota).await,
         }
     }
@@ -188,7 +188,7 @@ impl Bucket {
         self.check_key(&key)?;
         match &self.space {
             Space::Memory(space) => Ok(memory::lock(space).exists(&key)),
-            Space::File(space) => space.exists(&key).await,
+            Space::File(space) => space.exists(&key, &self.quota).await,
             Space::Redis(space) => space.exists(&key).await,
         }
     }

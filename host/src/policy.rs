@@ -51,6 +51,10 @@ pub use self::tenant_limits::{TENANT_LIMITS, TenantLimitRow, TenantLimits};
 pub use self::units::{Bytes, Span, UnitError};
 pub use self::warnings::Warning;
 
+/// Grants of one kind that a policy file may have. What two policies have in common is found by comparing each with each, so
+/// a caller's policy must not be as long as a file can be.
+pub const MAX_GRANTS: usize = 1000;
+
 /// Units of fuel that a deterministic run has where the policy doesn't say: some ten seconds of computing.
 const DETERMINISTIC_FUEL: u64 = 10_000_000_000;
 

@@ -27,7 +27,7 @@ struct Known {
 }
 
 /// Every built guest of that name, by language.
-fn guests(name: &str) -> Vec<(String, PathBuf)> {
+pub(crate) fn guests(name: &str) -> Vec<(String, PathBuf)> {
     let mut guests = Vec::new();
     for entry in std::fs::read_dir(root().join("target/guests")).expect("guests are built") {
         let folder = entry.expect("a folder can be listed").path();

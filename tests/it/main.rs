@@ -21,6 +21,7 @@ mod command;
 mod contract;
 mod deterministic;
 mod endings;
+mod full_disk;
 mod golden;
 mod grants;
 mod http;
@@ -38,6 +39,7 @@ mod quota;
 mod samples;
 mod sharing;
 mod sockets;
+mod suggested;
 mod support;
 mod tiers;
 

@@ -9,6 +9,7 @@ use std::process::Output;
 use host::{Host, Invocation, Policy, Tenant};
 use serde_json::Value as Json;
 
+use crate::sockets::peer::Echo;
 use crate::support::{Ran, Run, guest, host, probe, run_probe};
 
 /// A guest with what it is to be run under and given.
@@ -85,7 +86,7 @@ fn uses(audit: &Ran, kind: &str) -> Vec<(String, Option<String>, bool)> {
 }
 
 /// Answers each request with its own head, until the test ends.
-fn peer() -> u16 {
+pub(crate) fn peer() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -184,6 +185,26 @@ fn requests_and_their_secrets_are_suggested_and_one_request_more_is_denied_by_na
     denied.ended("denied.http", 126);
     assert_eq!(denied.at("/denials/0/detail"), &format!("POST http://127.0.0.1:{port}"));
     assert_eq!(denied.at("/denials/0/rule"), "no `[[http]]` grants it");
+}
+
+#[test]
+fn sockets_are_suggested_as_they_were_used_and_another_port_is_denied_by_name() {
+    let (folder, echo, other) = (tempfile::tempdir().unwrap(), Echo::new("127.0.0.1"), Echo::new("127.0.0.1"));
+    let port = echo.address.port();
+    for (grant, host) in
+        [("connect = '127.0.0.0/8:*'", "127.0.0.1"), ("connect = '*:*'\nallow-private = true", "localhost")]
+    {
+        let ceiling = format!("{}[[net]]\n{grant}\n[[net]]\nlisten = '127.0.0.1:*'\n", wide(folder.path(), 1));
+        let (kept, _, policy) = audited(&sample(probe("net"), &ceiling, &[&format!("tcp={host}:{port}")]));
+        let patterns: Vec<_> = policy.grants.net.iter().map(host::policy::NetGrant::pattern).collect();
+        assert_eq!(patterns, [format!("{host}:{port}")]);
+        let more = sample(probe("net"), "", &[&format!("tcp={}", other.address)]);
+        let (denied, _) = run(&more, kept.path(), "--policy", &kept.path().join("suggested.toml"));
+        denied.ended("denied.net", 126);
+        assert_eq!(denied.at("/denials/0/detail"), &format!("tcp connect {}", other.address));
+        assert_eq!(denied.at("/denials/0/rule"), "no `[[net]]` grants it");
+    }
+    assert_eq!((echo.accepted(), other.accepted()), (4, 0));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Sockets and names: what is granted reaches a real peer, and nothing else does, whichever way round it is tried.
 
 mod limits;
-mod peer;
+pub(crate) mod peer;
 
 use self::peer::{Datagrams, Echo};
 use crate::http::lab::{Lab, Names};

@@ -58,6 +58,13 @@ macro_rules! bomb {
     };
 }
 
+/// A row that goes after the quota of a directory.
+macro_rules! filling {
+    ($name:literal, $tries:literal) => {
+        Attack { grants: FILL, ..attack!($name, $tries, Target::Quota, Goal::Endless, Itself) }
+    };
+}
+
 /// All requests to the peer.
 const PEER: &str = "http = [{ allow = 'http://{peer}' }]";
 
@@ -66,6 +73,17 @@ const SOCKET: &str = "net = [{ connect = '{peer}' }]";
 
 /// The same under names, which lead to the peer where the host asks no further.
 const NAMES: &str = "http = [{ allow = 'http://{peer}' }, { allow = 'http://*.attack.example:{peer-port}' }]";
+
+/// A name that leads to a public address, and to the peer when it is asked for again.
+const TURNING: &str = "net = [{ connect = 'turning.attack.example:{peer-port}' }]";
+
+/// Looking up that name, and requests to it.
+const TURNING_HTTP: &str = "lookup = [{ name = 'turning.attack.example' }]
+http = [{ allow = 'http://{peer}' }, { allow = 'http://turning.attack.example:{peer-port}' }]";
+
+/// A directory to fill.
+const FILL: &str = "dir = [{ host = '{folder}/{name}.writable', guest = '/host-attack-writable', access = 'read-write',
+  max-bytes = '16KiB', max-files = 16 }]";
 
 /// All requests to the peer, and a secret for some of them.
 const SECRET: &str = "http = [{ allow = 'http://{peer}' }]
@@ -233,6 +251,23 @@ pub const ATTACKS: &[Attack] = &[
     granted!("net-flood", "sends without end", limit(L::NetBytes), Goal::Past(L::NetBytes, IN_DIGITS), SOCKET),
     attack!("net-lookups", "looks up many names", limit(L::Lookups), Goal::Past(L::Lookups, COUNTED), Function),
     attack!("key-value", "opens a bucket", Target::Denied(Capability::KeyValue), Goal::Endless, Function),
+    granted!(
+        "http-rebinding",
+        "asks a name whose address has become this machine's",
+        Target::Denied(Capability::Http),
+        Goal::Endless,
+        TURNING_HTTP
+    ),
+    granted!(
+        "net-rebinding",
+        "connects to what a name has become",
+        Target::Denied(Capability::Net),
+        Goal::Endless,
+        TURNING
+    ),
+    filling!("disk-fill", "writes more than its directory may hold"),
+    filling!("disk-fill-sparse", "makes files long without writing them"),
+    filling!("disk-fill-names", "makes more files than its directory may hold"),
     attack!("net-names", "looks up a name", Target::Denied(Capability::Dns), Goal::Endless, Function),
 ];
 
@@ -255,6 +290,19 @@ mod tests {
         for attack in ATTACKS {
             assert_eq!(ATTACKS.iter().filter(|other| other.name == attack.name).count(), 1, "{}", attack.name);
             assert!(attack.name.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{}", attack.name);
+        }
+    }
+
+    #[test]
+    fn the_quota_that_is_granted_is_the_one_that_is_looked_at() {
+        let stage = Stage { canary: "c0ffee", folder: "/tmp", peer: "127.0.0.1:8080" };
+        let filling: Vec<_> = ATTACKS.iter().filter(|attack| attack.target == Target::Quota).collect();
+        assert_eq!(filling.len(), 3);
+        for attack in filling {
+            let policy = Policy::parse(&attack.granted(&stage)).unwrap();
+            let dir = &policy.grants.dir[0];
+            let quota = (dir.max_bytes.map(|bytes| bytes.0), dir.max_files);
+            assert_eq!(quota, (Some(crate::attack::QUOTA_BYTES), Some(crate::attack::QUOTA_FILES)));
         }
     }
 

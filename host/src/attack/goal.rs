@@ -48,6 +48,8 @@ const SHARED: &[(&str, &str)] = &[
     ("{files}", include_str!("wasi/files.wat")),
     ("{network}", include_str!("wasi/network.wat")),
     ("{log}", include_str!("wasi/log.wat")),
+    ("{names}", include_str!("wasi/names.wat")),
+    ("{preview1}", include_str!("wasi/preview1.wat")),
     ("{tcp}", include_str!("wasi/tcp.wat")),
     ("{http}", include_str!("wasi/http.wat")),
     ("{job}", include_str!("wasi/job.wat")),
@@ -89,7 +91,7 @@ impl Attack {
 
     /// What is granted to it beside the policy, as a part of a policy file.
     pub fn granted(&self, stage: &Stage<'_>) -> String {
-        fill(self.grants, 0, stage)
+        fill(self.grants, 0, stage).replace("{name}", self.name)
     }
 
     /// The bytes to give to the host, for a goal.

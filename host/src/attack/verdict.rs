@@ -51,6 +51,8 @@ pub struct Evidence {
     pub leaked: bool,
     /// The directory that may only be read has changed.
     pub changed: bool,
+    /// The directory that it may fill holds more than its quota.
+    pub overfull: bool,
     /// A request of its own arrived at the server that it asked.
     pub reached: bool,
     /// The server was sent a part of a message that a guest may not write.
@@ -132,6 +134,9 @@ fn ended(attack: &Attack, policy: &Policy, evidence: &Evidence) -> Result<String
     if evidence.changed {
         return Err("it wrote where it may only read".to_owned());
     }
+    if evidence.overfull {
+        return Err("its directory holds more than the quota".to_owned());
+    }
     if evidence.forged {
         return Err("its text is in the host's messages as if it were the host's own".to_owned());
     }
@@ -160,19 +165,15 @@ fn ended(attack: &Attack, policy: &Policy, evidence: &Evidence) -> Result<String
     match attack.target {
         Target::Limit(kind) => of_limit(kind, &policy.limits, evidence, receipt),
         // Whatever ends it early keeps it from what it wants.
-        Target::Secret | Target::ReadOnly | Target::Denied(_) | Target::Log | Target::Message if limit || denied => {
+        Target::Secret | Target::ReadOnly | Target::Quota | Target::Denied(_) | Target::Log | Target::Message
+            if limit || denied =>
+        {
             Ok(reason.to_owned())
         }
+        Target::Quota if returned && evidence.said_yes => Err("it got more than the quota".to_owned()),
+        Target::Quota if returned => refused_by(receipt, Capability::Dir),
         Target::Denied(_) if returned && evidence.said_yes => Err("it got what nothing grants".to_owned()),
-        Target::Denied(capability) if returned => {
-            let code = StopReason::Denied(capability).code();
-            let name = code.trim_start_matches("denied.");
-            if receipt.denials.iter().any(|denial| denial == name) {
-                Ok(code.to_owned())
-            } else {
-                Err(format!("it was refused, and the receipt has no denial of `{name}`"))
-            }
-        }
+        Target::Denied(capability) if returned => refused_by(receipt, capability),
         Target::Secret | Target::ReadOnly if returned => {
             let denied = receipt.denials.first().map(|name| format!("denied.{name}"));
             Ok(denied.unwrap_or_else(|| "nothing granted".to_owned()))
@@ -183,6 +184,17 @@ fn ended(attack: &Attack, policy: &Policy, evidence: &Evidence) -> Result<String
         Target::Compiling if returned => Ok("compiled within its limits".to_owned()),
         Target::Compiling if limit || reason.starts_with("refused.") => Ok(reason.to_owned()),
         _ => Err(format!("it ended as `{reason}`, which is not what should hold it")),
+    }
+}
+
+/// What an attack that got nothing was refused by, if the receipt says so.
+fn refused_by(receipt: &Observed, capability: Capability) -> Result<String, String> {
+    let code = StopReason::Denied(capability).code();
+    let name = code.trim_start_matches("denied.");
+    if receipt.denials.iter().any(|denial| denial == name) {
+        Ok(code.to_owned())
+    } else {
+        Err(format!("it was refused, and the receipt has no denial of `{name}`"))
     }
 }
 
@@ -401,6 +413,19 @@ mod tests {
             held(attack, &policy, &ending(code), code);
             not_held(attack, &policy, &Evidence { said_yes: true, ..denied }, "nothing grants");
         }
+    }
+
+    #[test]
+    fn a_quota_holds_as_long_as_the_directory_has_no_more_and_the_guest_was_told() {
+        let (policy, attack) = (Policy::default(), attack("disk-fill"));
+        let mut denied = ending("returned");
+        not_held(attack, &policy, &denied, "the receipt has no denial of `dir`");
+        denied.receipt.as_mut().unwrap().denials.push("dir".to_owned());
+        held(attack, &policy, &denied, "denied.dir");
+        held(attack, &policy, &ending("limit.files"), "limit.files");
+        not_held(attack, &policy, &Evidence { said_yes: true, ..denied.clone() }, "it got more");
+        not_held(attack, &policy, &Evidence { overfull: true, ..denied }, "holds more than the quota");
+        not_held(attack, &policy, &Evidence { overfull: true, ..ending("denied.dir") }, "holds more than the quota");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
 use host::Stop;
-use host::attack::{ATTACKS, Attack as Row, Evidence, Verdict, judge};
+use host::attack::{ATTACKS, Attack as Row, Evidence, Target, Verdict, judge};
 use host::outcome::{Refusal, StopReason};
 use host::policy::{Policy, StdioGrant};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -58,6 +58,9 @@ const EXAMPLES: &str = "Examples:
   host attack
   host attack --policy tenant.toml
   host attack --policy tenant.toml --only spin --only memory-growth --json";
+
+/// Why a directory with a quota can't be granted beside what the policy grants.
+const OVERLAPS: &str = "the policy grants a directory in which the folder for temporary files lies";
 
 /// An attack that is over, or that made no sense under the policy.
 struct Ended {
@@ -194,6 +197,9 @@ impl Battle {
             Ok(goal) => goal,
             Err(why) => return Ok(Ended { attack, goal: 0, judged: Err(why) }),
         };
+        if attack.target == Target::Quota && self.stage.lies_in(&self.policy) {
+            return Ok(Ended { attack, goal, judged: Err(OVERLAPS) });
+        }
         let evidence =
             child::run(attack, goal, self).map_err(|error| failed(&format!("`{}`: {error}", attack.name)))?;
         let refused = StopReason::Refused(Refusal::Grant);

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use host::outcome::{Refusal, Stop};
+use host::outcome::{Refusal, Stop, StopReason};
 use host::policy::{LimitKind, Limits, Policy};
 use host::{PREFIX, escape, refuse_by_prefix};
 
@@ -57,7 +57,8 @@ pub(super) fn policy_text(path: &Path) -> Result<String, Stop> {
     let shown = format!("`{}`", escape(&path.display().to_string()));
     let refuse = wrong_policy;
     let mut bytes = Vec::new();
-    let file = open(path, &shown).map_err(|stop| refuse(stop.message))?;
+    // What is wrong is the path, or who may read it, and not what a policy says.
+    let file = open(path, &shown).map_err(|stop| Stop { reason: StopReason::Refused(Refusal::Policy), ..stop })?;
     let read = file.take(MAX + 1).read_to_end(&mut bytes);
     read.map_err(|error| refuse(format!("failed to read the policy {shown}: {error}")))?;
     if bytes.len() as u64 > MAX {

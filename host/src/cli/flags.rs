@@ -128,6 +128,13 @@ impl PolicyFlags {
             let asked = std::mem::replace(&mut policy, ceiling);
             policy = asked.meet(&policy);
             tell_what_is_gone(&asked, &policy);
+            if let (Some(wanted), Some(seed)) = (asked.grants.deterministic, policy.grants.deterministic)
+                && wanted != seed
+            {
+                report::note(&format!(
+                    "the seed is the ceiling's, {seed}, and not {wanted}: of two the smaller one holds"
+                ));
+            }
         }
         Ok(policy)
     }

@@ -1,9 +1,11 @@
 //! Buckets in a file: an embedded database (`redb`), which one process at a time has open.
 //!
 //! Each change is one transaction, which is on the disk when the guest hears of it. The database waits for the disk, so
-//! all of this runs on blocking threads, and no more of them than [`READERS`] and one writer for each file; who comes
-//! later waits without a thread. After an error of the disk the file is closed and opened again at the next use, which
-//! brings it back to its last whole transaction.
+//! what opens the file, writes, or reads much runs on blocking threads, and no more of them than [`READERS`] and one writer
+//! for each file; who comes later waits without a thread. A look at one key is done on the spot: it reads a few pages, most
+//! of them kept in memory, and waits for nobody who writes, while the way to another thread and back takes longer than all
+//! of that. After an error of the disk the file is closed and opened again at the next use, which brings it back to its last
+//! whole transaction.
 //!
 //! Threat model: a guest chooses keys and values and how often it writes, never where. A file that somebody damaged may
 //! make the database panic; that ends in an error for whoever asked, and the file is opened anew.
@@ -33,6 +35,9 @@ const READERS: usize = 4;
 
 /// Bytes of one file that the database keeps in memory.
 const CACHE: usize = 32 << 20;
+
+/// The largest value that is read on the spot, where the bucket takes no larger one.
+const AT_ONCE: u64 = 1 << 20;
 
 /// A file up to this size is checked as a whole when it is opened. A larger one would keep its first guest waiting.
 const CHECKED: u64 = 64 << 20;
@@ -125,13 +130,32 @@ impl Store {
         done.await.unwrap_or(Err(Error::Unavailable))
     }
 
+    /// Does a short piece of work on the spot; none where the file has to be opened for it, or somebody is doing that.
+    fn at_once<T>(&self, work: impl FnOnce(&Database) -> Result<T, Failure>) -> Option<Result<T, Error>> {
+        let database = self.database.try_lock().ok()?.clone()?;
+        let result = self.with(&database, work);
+        // Whoever has the last of them closes the file, which writes to it.
+        if Arc::strong_count(&database) == 1 {
+            drop(tokio::task::spawn_blocking(move || drop(database)));
+        }
+        Some(result)
+    }
+
     fn attempt<T>(&self, work: impl FnOnce(&Database) -> Result<T, Failure>) -> Result<T, Error> {
-        let database = match self.database() {
-            Ok(database) => database,
-            Err(error) => return Err(self.failed(&describe(error))),
-        };
+        match self.database() {
+            Ok(database) => self.with(&database, work),
+            Err(error) => Err(self.failed(&describe(error))),
+        }
+    }
+
+    /// Does a piece of work; after an error of the file nobody uses this opening of it again.
+    fn with<T>(
+        &self,
+        database: &Arc<Database>,
+        work: impl FnOnce(&Database) -> Result<T, Failure>,
+    ) -> Result<T, Error> {
         // What is left after a panic is closed and never looked at again.
-        let result = std::panic::catch_unwind(AssertUnwindSafe(|| work(&database)));
+        let result = std::panic::catch_unwind(AssertUnwindSafe(|| work(database)));
         let failure = match result {
             Ok(Ok(value)) => {
                 self.failing.store(false, Relaxed);
@@ -142,7 +166,7 @@ impl Store {
             Err(_) => "the database panicked".to_owned(),
         };
         let mut slot = self.database.lock().unwrap_or_else(PoisonError::into_inner);
-        if slot.as_ref().is_some_and(|current| Arc::ptr_eq(current, &database)) {
+        if slot.as_ref().is_some_and(|current| Arc::ptr_eq(current, database)) {
             *slot = None;
         }
         drop(slot);
@@ -168,13 +192,24 @@ impl Store {
 }
 
 impl Space {
-    pub(super) async fn get(&self, key: &str, quota: Arc<Quota>) -> Result<Option<Vec<u8>>, Error> {
+    pub(super) async fn get(
+        &self,
+        key: &str,
+        quota: &Arc<Quota>,
+        most: &BucketQuota,
+    ) -> Result<Option<Vec<u8>>, Error> {
         let entry = place::entry(&self.prefix, key);
-        let work = move |database: &Database| {
+        let work = move |database: &Database, entry: &[u8], quota: &Quota| {
             let table = database.begin_read()?.open_table(ENTRIES)?;
-            copy(&table, &entry, &mut Held::nothing(&quota))
+            copy(&table, entry, &mut Held::nothing(quota))
         };
-        self.store.work(&self.store.readers, work).await
+        if most.max_value.0 <= AT_ONCE
+            && let Some(done) = self.store.at_once(|database| work(database, &entry, quota))
+        {
+            return done;
+        }
+        let quota = Arc::clone(quota);
+        self.store.work(&self.store.readers, move |database| work(database, &entry, &quota)).await
     }
 
     pub(super) async fn get_many(&self, keys: &[String], quota: Arc<Quota>) -> Result<Vec<Option<Vec<u8>>>, Error> {
@@ -187,11 +222,17 @@ impl Space {
         self.store.work(&self.store.readers, work).await
     }
 
-    pub(super) async fn exists(&self, key: &str) -> Result<bool, Error> {
+    pub(super) async fn exists(&self, key: &str, most: &BucketQuota) -> Result<bool, Error> {
         let entry = place::entry(&self.prefix, key);
         let work =
-            move |database: &Database| Ok(database.begin_read()?.open_table(ENTRIES)?.get(entry.as_slice())?.is_some());
-        self.store.work(&self.store.readers, work).await
+            |database: &Database, entry: &[u8]| Ok(database.begin_read()?.open_table(ENTRIES)?.get(entry)?.is_some());
+        // The database reads a value with its key, whatever its size.
+        if most.max_value.0 <= AT_ONCE
+            && let Some(done) = self.store.at_once(|database| work(database, &entry))
+        {
+            return done;
+        }
+        self.store.work(&self.store.readers, move |database| work(database, &entry)).await
     }
 
     pub(super) async fn keys(&self, from: u64, quota: Arc<Quota>) -> Result<Page, Error> {
@@ -337,5 +378,47 @@ fn describe(error: DatabaseError) -> String {
         DatabaseError::Storage(StorageError::Io(error)) => error.to_string(),
         DatabaseError::Storage(StorageError::Corrupted(why)) => format!("its contents are damaged ({why})"),
         error => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::policy::{Bytes, Limits};
+
+    #[test]
+    fn a_look_at_one_key_takes_no_thread_and_waits_for_nobody_who_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::shared(&Mutex::default(), &folder.path().join("kv.redb")).unwrap();
+        let space = store.space("tenant", "bucket");
+        let quota = Arc::new(Quota::new(&Limits::default()));
+        let most = BucketQuota::default();
+        let more = BucketQuota { max_value: Bytes(AT_ONCE + 1), ..most };
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        runtime.block_on(space.write(vec![("k".into(), Some(b"v".to_vec()))], most)).unwrap();
+        let database = store.database().unwrap();
+        let writing = database.begin_write().unwrap();
+        // The only thread for what blocks is taken until this ends.
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let taken = runtime.spawn_blocking(move || ended.recv());
+        let _inside = runtime.enter();
+        let mut context = Context::from_waker(Waker::noop());
+        assert_eq!(pin!(space.get("k", &quota, &most)).poll(&mut context), Poll::Ready(Ok(Some(b"v".to_vec()))));
+        assert_eq!(pin!(space.exists("k", &most)).poll(&mut context), Poll::Ready(Ok(true)));
+        assert_eq!(pin!(space.exists("l", &most)).poll(&mut context), Poll::Ready(Ok(false)));
+        let mut large = pin!(space.get("k", &quota, &more));
+        assert_eq!(large.as_mut().poll(&mut context), Poll::Pending);
+        // Opening takes long, and so it is nothing to be done on the spot.
+        *store.database.lock().unwrap() = None;
+        let mut closed = pin!(space.get("k", &quota, &most));
+        assert_eq!(closed.as_mut().poll(&mut context), Poll::Pending);
+        writing.abort().unwrap();
+        drop((database, end));
+        assert_eq!(runtime.block_on(large), Ok(Some(b"v".to_vec())));
+        assert_eq!(runtime.block_on(closed), Ok(Some(b"v".to_vec())));
+        assert!(runtime.block_on(taken).unwrap().is_err());
     }
 }

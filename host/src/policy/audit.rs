@@ -29,7 +29,8 @@ pub struct Use {
     /// as a pattern, the name that was looked up, or the grant for sockets.
     pub name: String,
     /// For a directory, what was touched below it, at most two levels deep. For a request, `private` where it went to
-    /// an address that isn't public. For a secret, the request that it went into. For a key that isn't there, `absent`.
+    /// an address that isn't public. For a grant for sockets, the
+    /// pattern that would have been enough, with `private` before a name that led to such an address. For a secret, the request that it went into. For a key that isn't there, `absent`.
     pub detail: Option<String>,
     /// Whether something was to be changed.
     pub write: bool,

@@ -32,6 +32,20 @@ pub struct Explanation {
 const FORMS: &str = "ask `[METHOD ]URL`, `secret:NAME [METHOD ]URL`, `dir:PATH[::rw]`, `env:NAME`, `config:KEY`, \
                      `kv:BUCKET[::rw]`, `stdio:STREAM`, `limit:NAME`, `tcp:HOST:PORT`, `udp:HOST:PORT` or `dns:NAME`";
 
+/// What is to be known of standard streams where a policy doesn't mention them.
+const STDIO_UNSAID: &str = "the policy says nothing about `stdio`: `host run` connects all three, the library none";
+
+impl Explanation {
+    /// The answer as `host run` would have it, for a policy that says nothing about `stdio`.
+    #[must_use]
+    pub fn as_run(mut self) -> Self {
+        if self.why.iter().any(|why| why == STDIO_UNSAID) {
+            self.allowed = true;
+        }
+        self
+    }
+}
+
 impl Policy {
     /// Says which rule decides about one thing, which may be written as `GET https://api.example.com/v1`, `dir:/data`,
     /// `dir:/data::rw`, `env:NAME`, `config:KEY`, `kv:BUCKET`, `kv:BUCKET::rw`, `secret:NAME GET https://…`,
@@ -68,7 +82,7 @@ impl Policy {
             "limit" => self.explain_limit(question, name),
             "tcp" => self.explain_net(question, NetProtocol::Tcp, name),
             "udp" => self.explain_net(question, NetProtocol::Udp, name),
-            "dns" => Ok(self.explain_lookup(question, &name.to_ascii_lowercase())),
+            "dns" => self.explain_lookup(question, name),
             _ => Err(format!("`{kind}:` is nothing that can be asked about: {FORMS}")),
         }
     }
@@ -115,7 +129,7 @@ impl Policy {
     }
 
     fn explain_dir(&self, question: &str, path: &str, write: bool) -> Explanation {
-        let dirs = self.grants.dir.iter().enumerate().filter(|(_, dir)| dir.contains(path));
+        let dirs = self.grants.dir.iter().enumerate().filter(|(_, dir)| dir.rest(path).is_some());
         // Guests take the directory whose path is the longest that fits.
         let found = dirs.max_by_key(|(_, dir)| dir.guest.trim_end_matches('/').len());
         let asked = question.to_owned();
@@ -127,6 +141,10 @@ impl Policy {
             };
             return Explanation { asked, allowed: false, rule: None, why: vec![why] };
         };
+        if !dir.contains(path) {
+            let why = vec![format!("it leaves `{}` by `..`, even if it comes back", dir.guest)];
+            return Explanation { asked, allowed: false, rule: None, why };
+        }
         let writable = dir.access.permits_writing();
         let access = if writable { "read-write" } else { "read-only" };
         let mut why = vec![format!("it is in `{}` of the host, which is granted {access}", dir.host.display())];
@@ -164,7 +182,7 @@ impl Policy {
             _ => return Err(format!("`{stream}` is none of `stdin`, `stdout` and `stderr`")),
         };
         let why = match (self.grants.stdio, allowed) {
-            (None, _) => "the policy says nothing about `stdio`: `host run` connects all three, the library none",
+            (None, _) => STDIO_UNSAID,
             (Some(_), true) => "the table `stdio` names it",
             (Some(_), false) => "the table `stdio` doesn't name it: input is at its end, output is counted and dropped",
         };
@@ -290,6 +308,11 @@ mod tests {
             ("dir:/d/x::rw", true, "number 1", "`data`"),
             ("dir:/d/sub/x::rw", false, "number 2", "read-only"),
             ("dir:/dx", false, "", "below none"),
+            ("dir:/d/a/../x", true, "number 1", "`data`"),
+            ("dir:/d/sub/a/../x::rw", false, "number 2", "read-only"),
+            ("dir:/d/../x", false, "", "leaves `/d` by `..`"),
+            ("dir:/d/../d/x", false, "", "leaves `/d` by `..`"),
+            ("dir:/d/sub/../x", false, "", "leaves `/d/sub` by `..`"),
             ("env:A", true, "env.A", "very name"),
             ("env:a", false, "", "compared as they are"),
             ("config:k", true, "config.k", "very name"),
@@ -311,6 +334,10 @@ mod tests {
             ("dns:db.a.example", true, "number 1", "refused unless"),
             ("dns:x.other.example", true, "number 1", "refused unless"),
             ("dns:elsewhere.example", false, "", "no `[[lookup]]`"),
+            ("dns:10.0.0.1", true, "", "its own answer"),
+            ("tcp:[::ffff:10.0.0.1]:80", false, "", "no `[[net]]`"),
+            ("tcp:other.example:80", false, "", "can't be looked up"),
+            ("tcp:DB.A.example:5432", true, "number 1", "as if it had a public address"),
         ] {
             let got = policy().explain(question).unwrap();
             assert_eq!(got.allowed, allowed, "{question}: {got:?}");
@@ -321,6 +348,27 @@ mod tests {
         for wrong in ["", "a", "door:x", "GET ftp://a", "limit:nothing", "stdio:x", "GET https://a@b", "secret:s"] {
             assert!(policy().explain(wrong).is_err(), "{wrong}");
         }
+        // What no socket and no look-up takes: the guest would be told so whatever the policy says.
+        for host in ["127.1", "0x7f.1", "0177.0.0.1", "2130706433", "localhost.", "[fe80::1%eth0]", "::1", "a..b", ""] {
+            let error = policy().explain(&format!("tcp:{host}:80")).unwrap_err();
+            assert!(error.contains("no grant covers"), "{host}: {error}");
+        }
+        for name in ["127.1", "localhost.", "fe80::1%eth0", "a..b", "*.a.example"] {
+            assert!(policy().explain(&format!("dns:{name}")).unwrap_err().contains("no grant covers"), "{name}");
+        }
+        for port in ["0", "+80", "080", "65536", ""] {
+            assert!(policy().explain(&format!("tcp:a.example:{port}")).is_err(), "{port}");
+        }
+    }
+
+    #[test]
+    fn streams_that_nobody_mentions_are_those_of_the_command_line() {
+        let answer = Policy::default().explain("stdio:stdin").unwrap();
+        assert!(!answer.allowed && answer.rule.is_none());
+        let answer = answer.as_run();
+        assert!(answer.allowed && answer.rule.is_none() && answer.why[0].contains("the library none"));
+        let said = Policy::parse("stdio.stdout = true").unwrap();
+        assert!(!said.explain("stdio:stdin").unwrap().as_run().allowed);
     }
 
     #[test]

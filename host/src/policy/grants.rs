@@ -56,7 +56,7 @@ pub struct Grants {
 }
 
 /// One directory of the host under a name in the guest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct DirGrant {
     /// The directory on the host. Relative paths are relative to where the host was started.
     pub host: PathBuf,
@@ -73,7 +73,7 @@ pub struct DirGrant {
 }
 
 /// How a directory may be used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DirAccess {
     /// Listing and reading.
@@ -118,14 +118,29 @@ impl DirAccess {
 }
 
 impl DirGrant {
-    /// Whether a path of the guest is this directory's or below it, as it is written.
+    /// Whether a path of the guest is this directory's or below it, as it is written. `..` takes back the name before it;
+    /// where there is none it would leave the directory, which is refused whatever comes after it.
     pub fn contains(&self, path: &str) -> bool {
-        let own = self.guest.trim_end_matches('/');
-        let below = match own {
-            "." => !path.starts_with('/'),
-            own => path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
-        };
-        below && !path.split('/').any(|part| part == "..")
+        let mut depth = 0_usize;
+        self.rest(path).is_some_and(|rest| {
+            rest.split('/').all(|part| match part {
+                "" | "." => true,
+                ".." => depth.checked_sub(1).map(|above| depth = above).is_some(),
+                _ => {
+                    depth = depth.saturating_add(1);
+                    true
+                }
+            })
+        })
+    }
+
+    /// What a guest asks this directory for when it uses a path: the rest after the directory's own. The names that a guest
+    /// knows directories by are compared as text.
+    pub(super) fn rest<'a>(&self, path: &'a str) -> Option<&'a str> {
+        match self.guest.trim_end_matches('/') {
+            "." => Some(path).filter(|path| !path.starts_with('/')),
+            own => path.strip_prefix(own).filter(|rest| rest.is_empty() || rest.starts_with('/')),
+        }
     }
 
     /// Entries of a directory with a quota on bytes alone: what is empty takes room too.
@@ -180,6 +195,8 @@ mod tests {
         let grant = DirGrant::parse("a::/d").unwrap();
         assert!(grant.contains("/d") && grant.contains("/d/") && grant.contains("/d/x"));
         assert!(!grant.contains("/dx") && !grant.contains("d") && !grant.contains("/d/../x"));
+        assert!(grant.contains("/d/a/../x") && grant.contains("/d/a/./b/../../x"));
+        assert!(!grant.contains("/d/a/../../x") && !grant.contains("/d/../d/x") && !grant.contains("/d/./../x"));
         assert!(DirGrant::parse("a::/").unwrap().contains("/x"));
         let here = DirGrant::parse(".").unwrap();
         assert!(here.contains("x/y") && !here.contains("/x") && !here.contains("../x"));

@@ -24,7 +24,7 @@ pub use self::index::HttpIndex;
 use super::net::AddressClass;
 
 /// One pattern of requests that a guest may make.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct HttpGrant {
     /// Methods; empty for all of them but `CONNECT` and `TRACE`.
@@ -60,7 +60,7 @@ pub enum HostName {
     Address(IpAddr),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum HostPattern {
     Exactly(HostName),
@@ -96,7 +96,7 @@ pub enum InvalidHttp {
     #[error("`{0}` is neither a host name nor an address in its usual notation")]
     Host(String),
     /// The port is no number from 1 to 65535.
-    #[error("`{0}` is no port")]
+    #[error("`{0}` is no port: it is a number from 1 to 65535")]
     Port(String),
     /// `*` anywhere but as the first of three or more labels.
     #[error(
@@ -318,6 +318,18 @@ impl HostName {
     /// Reads a host strictly; none where it is neither a name nor an address in its usual notation.
     pub fn parse(text: &str) -> Option<Self> {
         Self::read(text).ok()
+    }
+
+    /// What a guest asks for when it looks something up: an address, or a name in lower case; none where that could be read in two
+    /// ways.
+    ///
+    /// ```
+    /// use host::policy::HostName;
+    /// assert_eq!(HostName::to_look_up("DB.example.com").unwrap().to_string(), "db.example.com");
+    /// assert!(HostName::to_look_up("127.1").is_none() && HostName::to_look_up("localhost.").is_none());
+    /// ```
+    pub fn to_look_up(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self::Address).or_else(|| Self::parse(text))
     }
 
     /// Reads a host strictly: no octal or short addresses, no zone, no empty label, no dot at the end.

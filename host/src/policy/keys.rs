@@ -6,6 +6,7 @@
 
 use serde_json::{Value, json};
 
+use super::MAX_GRANTS;
 use super::compiler::Compiler;
 use super::diff::show_amount;
 use super::limits::{LIMITS, LimitKind, Limits, UNLIMITED_WORD, Unit};
@@ -179,7 +180,7 @@ impl KeyKind {
             Self::Word(words) => json!({ "enum": words }),
             Self::Amount(unit) => amount_schema(unit, false),
             Self::Table => table_schema(name),
-            Self::Tables => json!({ "type": "array", "items": table_schema(name) }),
+            Self::Tables => json!({ "type": "array", "items": table_schema(name), "maxItems": MAX_GRANTS }),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::units::Bytes;
 
 /// One bucket: the identifier that the guest opens, where its keys are kept, and its bounds. Two tenants with a bucket
 /// of the same name in the same store have two buckets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct KeyValueGrant {
     /// The identifier, compared as it is.
@@ -27,7 +27,7 @@ pub struct KeyValueGrant {
 }
 
 /// Where a bucket is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyValueStore {
     /// In the host's memory, for as long as the host lives.
@@ -39,11 +39,11 @@ pub enum KeyValueStore {
 }
 
 /// Where a Redis server is. Its text form leaves out everything that can hold a password.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct RedisUrl(String);
 
 /// How a bucket may be used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyValueAccess {
     /// Reading and listing.
@@ -54,7 +54,7 @@ pub enum KeyValueAccess {
 }
 
 /// How much fits into one bucket of one tenant. What would go past a bound is refused, and nothing is changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct BucketQuota {
     /// Keys in it.

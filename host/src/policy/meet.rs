@@ -9,7 +9,8 @@
 //!
 //! Each struct is written out field by field without `..`: a key that is new doesn't compile until it has its meet here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::Hash;
 use std::path::PathBuf;
 
 use super::Policy;
@@ -20,6 +21,9 @@ use super::limits::Limits;
 use super::net_grant::{LookupGrant, NetGrant};
 use super::secret::SecretGrant;
 use super::tenant_limits::TenantLimits;
+
+/// Grants of one kind that two policies have in common; what would be more is left out.
+const MOST_COMMON: usize = 10 * super::MAX_GRANTS;
 
 impl Policy {
     /// The policy that permits what both permit: of each limit the smaller, of grants those that are in both. It is never
@@ -191,15 +195,13 @@ fn equal(a: &BTreeMap<String, String>, b: &BTreeMap<String, String>) -> BTreeMap
     a.iter().filter(|(name, value)| b.get(*name) == Some(value)).map(|(k, v)| (k.clone(), v.clone())).collect()
 }
 
-/// What each pair has in common, once.
-fn pairs<T: PartialEq>(a: &[T], b: &[T], meet: impl Fn(&T, &T) -> Option<T>) -> Vec<T> {
-    let mut common = Vec::new();
-    for met in a.iter().flat_map(|a| b.iter().filter_map(|b| meet(a, b))) {
-        if !common.contains(&met) {
-            common.push(met);
-        }
-    }
-    common
+/// What each pair has in common, once. A list of a policy has no more than [`MAX_GRANTS`](super::MAX_GRANTS), so each can be
+/// compared with each. What they have in common could be a million grants; there is an end to that too, since leaving
+/// something out is never wider.
+fn pairs<T: Clone + Eq + Hash>(a: &[T], b: &[T], meet: impl Fn(&T, &T) -> Option<T>) -> Vec<T> {
+    let mut seen = HashSet::new();
+    let common = a.iter().flat_map(|a| b.iter().filter_map(|b| meet(a, b)));
+    common.filter(|met| seen.insert(met.clone())).take(MOST_COMMON).collect()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@
 //! Absent: names in a grant to listen; grants by who connects to a guest that listens; ranges of ports.
 
 mod algebra;
+mod used;
 
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
@@ -25,7 +26,7 @@ use super::http::{HostName, is_subdomain};
 use super::net::AddressClass;
 
 /// One pattern of addresses that a guest may connect to, or listen on. For UDP, connecting is sending.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct NetGrant {
     /// Which protocol.
@@ -42,7 +43,7 @@ pub struct NetGrant {
 }
 
 /// One pattern of names that a guest may look up without connecting to them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct LookupGrant {
     /// Which names.
@@ -52,7 +53,7 @@ pub struct LookupGrant {
 }
 
 /// A protocol over IP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NetProtocol {
     /// Streams.
@@ -62,7 +63,7 @@ pub enum NetProtocol {
 }
 
 /// Which way a socket is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NetDirection {
     /// To others.
@@ -72,7 +73,7 @@ pub enum NetDirection {
 }
 
 /// The hosts of a grant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NetHost {
     /// Every address and every name.
@@ -84,7 +85,7 @@ pub enum NetHost {
 }
 
 /// Names, in lower case.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NamePattern {
     /// Every name.
@@ -96,7 +97,7 @@ pub enum NamePattern {
 }
 
 /// All addresses with the same first bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct AddressRange {
     /// The first of them.
@@ -220,6 +221,9 @@ impl NetGrant {
     /// What is wrong with it.
     pub fn read(protocol: NetProtocol, direction: NetDirection, text: &str) -> Result<Self, InvalidNet> {
         let form = || InvalidNet(format!("`{}` is not `HOST:PORT`, with `*` for every port", shown(text)));
+        let number = |port: &str| {
+            InvalidNet(format!("`{}` is no port: it is a number from 1 to 65535, or `*` for every one", shown(port)))
+        };
         let (host, port) = text.trim().rsplit_once(':').ok_or_else(form)?;
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         if bare.is_none() && host.contains([':', '[', ']']) {
@@ -228,9 +232,9 @@ impl NetGrant {
         let port = match port {
             "*" => None,
             digits if digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0') => {
-                Some(digits.parse().map_err(|_| form())?)
+                Some(digits.parse().map_err(|_| number(digits))?)
             }
-            _ => return Err(form()),
+            other => return Err(number(other)),
         };
         let host = match bare {
             Some(bare) => NetHost::Range(AddressRange::read(bare)?),

@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::http::{HttpGrant, HttpTarget, is_forbidden_header};
 
 /// One secret: where it comes from, and which requests it goes into.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct SecretGrant {
     /// The name in the placeholder.
@@ -33,7 +33,7 @@ pub struct SecretGrant {
 }
 
 /// Where a secret comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SecretSource {
     /// A variable of the host's own environment.

@@ -22,6 +22,9 @@ use super::limits::{LIMITS, LimitKind, Limits, UNLIMITED};
 use super::net_grant::{LookupGrant, NetGrant, permits_lookup};
 use super::secret::SecretGrant;
 
+/// Different uses of one grant for sockets that are suggested one by one.
+const MANY_ADDRESSES: usize = 8;
+
 /// What a suggestion is made from: the parts of a receipt that say what was used.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Observed {
@@ -186,8 +189,7 @@ fn grants(receipts: &[Observed], uses: &[&Use], under: &Grants, missing: &mut Mi
         net: {
             let known = |name: &str| net.iter().any(|grant| grant.to_string() == name);
             check(of(UseKind::Net), missing, "the address", known);
-            let used = |grant: &&NetGrant| of(UseKind::Net).any(|one| one.name == grant.to_string());
-            net.iter().filter(used).cloned().collect()
+            sockets(&of(UseKind::Net).collect::<Vec<_>>(), of(UseKind::Lookup), net, lookup)
         },
         lookup: names(of(UseKind::Lookup), net, lookup, missing),
         on_denied: *on_denied,
@@ -209,7 +211,7 @@ fn names<'a>(
     let mut found: Vec<LookupGrant> = Vec::new();
     for one in uses {
         let Some(grant) = lookup.iter().find(|grant| grant.name.covers(&one.name)) else {
-            // A grant to connect to the name is suggested by connecting.
+            // What is suggested for sockets includes it.
             if permits_lookup(net, &[], &one.name, &[]).is_err() {
                 missing.add("the name", &one.name);
             }
@@ -217,6 +219,38 @@ fn names<'a>(
         };
         if let Ok(exact) = LookupGrant::parse(&one.name) {
             found.push(LookupGrant { allow_private: grant.allow_private, ..exact });
+        }
+    }
+    found
+}
+
+/// What was used of each grant for sockets. A name that was looked up under a grant to connect to it, and that nobody
+/// connected to, can only be said as such a grant again.
+fn sockets<'a>(
+    uses: &[&Use],
+    names: impl Iterator<Item = &'a Use>,
+    net: &[NetGrant],
+    lookup: &[LookupGrant],
+) -> Vec<NetGrant> {
+    let mut found: Vec<NetGrant> = Vec::new();
+    let mut add = |grant: NetGrant| {
+        if !found.iter().any(|other| other.covers(&grant)) {
+            found.retain(|other| !grant.covers(other));
+            found.push(grant);
+        }
+    };
+    for grant in net {
+        let name = grant.to_string();
+        let used: Vec<&&Use> = uses.iter().filter(|one| one.name == name).collect();
+        if used.len() > MANY_ADDRESSES {
+            add(grant.clone());
+            continue;
+        }
+        used.iter().for_each(|one| add(one.detail.as_ref().map_or_else(|| grant.clone(), |used| grant.narrowed(used))));
+    }
+    for one in names.filter(|one| !lookup.iter().any(|grant| grant.name.covers(&one.name))) {
+        if permits_lookup(&found, &[], &one.name, &[]).is_err() {
+            found.extend(net.iter().find_map(|grant| grant.to_name(&one.name)));
         }
     }
     found

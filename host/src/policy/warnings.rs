@@ -3,7 +3,7 @@
 //! Nothing in here is an error: each of these can be meant. A policy that is read a year later, or by somebody else,
 //! should not hold a surprise.
 
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
 
@@ -66,6 +66,7 @@ impl Policy {
                 warn("dir", message);
             }
         }
+        overlaps(dir, &mut |message| warn("dir", message));
         for (key, values) in [("env", env), ("config", config)] {
             for name in values.keys().filter(|name| SECRET_WORDS.iter().any(|word| is_word_of(name, word))) {
                 let message = "looks like a secret, and the guest can read it and pass it on; `[[secret]]` puts one \
@@ -136,6 +137,40 @@ fn socket(grant: &NetGrant, warn: &mut impl FnMut(&str)) {
     if grant.port.is_none() && grant.direction == NetDirection::Connect {
         warn("every port, also those of services that were never meant");
     }
+}
+
+/// Directories that lie in each other, where one has a quota: as far as their text says.
+fn overlaps(dirs: &[DirGrant], warn: &mut impl FnMut(String)) {
+    let paths: Vec<PathBuf> = dirs.iter().map(|dir| plain(&dir.host)).collect();
+    let both = |(n, dir)| dirs.iter().zip(&paths).skip(n + 1).map(move |other| ((n, dir), other));
+    let pairs = dirs.iter().enumerate().flat_map(both);
+    for ((n, dir), (other, there)) in pairs.filter(|((_, dir), (other, _))| dir.has_quota() || other.has_quota()) {
+        let Some(here) = paths.get(n) else { continue };
+        let (shown, beside) = (dir.host.display(), other.host.display());
+        if here == there && dir.has_quota() && other.has_quota() {
+            warn(format!("`{shown}` is granted twice: what is written by way of either counts for both quotas"));
+        } else if here.starts_with(there) || there.starts_with(here) {
+            warn(format!(
+                "`{shown}` and `{beside}` overlap and one has a quota, which could be gone round: whoever is run under this is \
+                 refused"
+            ));
+        }
+    }
+}
+
+/// A path with `.` and `..` carried out, as text.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(plain.components().next_back(), Some(Component::Normal(_))) => {
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 enum Place {
@@ -255,6 +290,28 @@ mod tests {
             let found = warnings(&text);
             assert_eq!(found.len(), 1, "{text}: {found:#?}");
             assert!(found[0].contains(expected), "{text}: {found:#?}");
+        }
+        let two = |one: &str, first: &str, two: &str, second: &str| {
+            warnings(&format!(
+                "[[dir]]\nhost = '{one}'\nguest = '/1'\naccess = 'read-write'\n{first}\n\
+                 [[dir]]\nhost = '{two}'\nguest = '/2'\naccess = 'read-write'\n{second}\n"
+            ))
+        };
+        let quota = "max-bytes = '1MiB'";
+        for (one, first, other, second, expected) in [
+            ("data", quota, "data/in", "", "overlap"),
+            ("data/in", quota, "./data/x/..", "", "overlap"),
+            ("/srv/a", "", "/srv/a/", quota, "overlap"),
+            ("data", quota, "data/in", quota, "overlap"),
+            ("data", quota, "./data", quota, "granted twice"),
+        ] {
+            let found = two(one, first, other, second);
+            assert!(found.len() == 1 && found[0].contains(expected), "{one} {other}: {found:#?}");
+        }
+        for (one, first, other, second) in
+            [("data", "", "data/in", ""), ("data", quota, "data2", quota), ("a/b", quota, "a/c", "")]
+        {
+            assert!(two(one, first, other, second).is_empty(), "{one} {other}");
         }
         let both = warnings("limits = { wall = 'unlimited', cpu = 'unlimited' }");
         assert!(both.len() == 3 && both[2].contains("busy loop"), "{both:#?}");

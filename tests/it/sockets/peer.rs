@@ -8,13 +8,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// A server that sends back what it was sent.
-pub(super) struct Echo {
-    pub(super) address: SocketAddr,
+pub(crate) struct Echo {
+    pub(crate) address: SocketAddr,
     accepted: Arc<AtomicUsize>,
 }
 
 impl Echo {
-    pub(super) fn new(ip: &str) -> Self {
+    pub(crate) fn new(ip: &str) -> Self {
         Self::serving(ip, |mut stream| {
             let mut bytes = Vec::new();
             drop(stream.read_to_end(&mut bytes));
@@ -50,7 +50,7 @@ impl Echo {
         Self { address, accepted }
     }
 
-    pub(super) fn accepted(&self) -> usize {
+    pub(crate) fn accepted(&self) -> usize {
         self.accepted.load(SeqCst)
     }
 }

@@ -29,6 +29,8 @@
     (export "ipv4-address" (type $v4 (eq $v4-type)))
     (type $v6-type (tuple u16 u16 u16 u16 u16 u16 u16 u16))
     (export "ipv6-address" (type $v6 (eq $v6-type)))
+    (type $ip-address-type (variant (case "ipv4" $v4) (case "ipv6" $v6)))
+    (export "ip-address" (type (eq $ip-address-type)))
     (type $v4-socket-type (record (field "port" u16) (field "address" $v4)))
     (export "ipv4-socket-address" (type $v4-socket (eq $v4-socket-type)))
     (type $v6-socket-type (record (field "port" u16) (field "flow-info" u32) (field "address" $v6)

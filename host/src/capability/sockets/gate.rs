@@ -105,7 +105,7 @@ impl Gate {
                 let listen = NetAsk { direction: NetDirection::Listen, ..connect };
                 socket.grant = self.ask(&listen).ok().map(|grant| (grant, address.ip()));
                 if let Some((place, _)) = socket.grant {
-                    self.used(place);
+                    self.used(place, address);
                 }
                 socket.grant.is_some()
                     || self.is_any_port(NetProtocol::Udp, address)
@@ -139,10 +139,11 @@ impl Gate {
         permits_net(&self.net, ask, &lock(&self.pinned))
     }
 
-    /// Records the use of a grant, where that is asked for.
-    fn used(&self, place: usize) {
+    /// Records what of a grant is used, where that is asked for.
+    fn used(&self, place: usize, address: SocketAddr) {
         if let (true, Some(grant)) = (self.quota.audit.is_on(), self.net.get(place)) {
-            self.quota.audit.used(UseKind::Net, &grant.to_string(), || None, false);
+            let used = grant.used_as(address, &lock(&self.pinned));
+            self.quota.audit.used(UseKind::Net, &grant.to_string(), || Some(used), false);
         }
     }
 
@@ -151,7 +152,7 @@ impl Gate {
         let ask = NetAsk { protocol, direction, address };
         let denial = match self.ask(&ask) {
             Ok(place) => {
-                self.used(place);
+                self.used(place, address);
                 return Some(place);
             }
             Err(denial) => denial,

@@ -102,13 +102,9 @@ impl ip_name_lookup::Host for SocketsView<'_> {
     ) -> Result<Resource<ResolveAddressStream>, SocketError> {
         self.inner.table.get(&network)?;
         // An address is its own answer, which tells nothing and grants nothing.
-        let literal = name.parse::<IpAddr>().ok().or(match HostName::parse(&name) {
-            Some(HostName::Address(address)) => Some(address),
-            _ => None,
-        });
-        let state = match (literal, HostName::parse(&name)) {
-            (Some(address), _) => State::Done(Ok(Arc::from([address]))),
-            (None, Some(HostName::Name(name))) => match self.gate.pinned(&name) {
+        let state = match HostName::to_look_up(&name) {
+            Some(HostName::Address(address)) => State::Done(Ok(Arc::from([address]))),
+            Some(HostName::Name(name)) => match self.gate.pinned(&name) {
                 Some(answer) => State::Done(Ok(answer)),
                 None => {
                     self.quota.lookups.try_take(1).map_err(SocketError::trap)?;
@@ -118,7 +114,7 @@ impl ip_name_lookup::Host for SocketsView<'_> {
                     State::Pending(wasmtime_wasi::runtime::spawn(resolve(Arc::clone(self.gate), name)))
                 }
             },
-            _ => return Err(ErrorCode::InvalidArgument.into()),
+            None => return Err(ErrorCode::InvalidArgument.into()),
         };
         let lookup = self.inner.table.push(Lookup { state, given: 0 })?;
         Ok(Resource::new_own(lookup.rep()))

@@ -30,10 +30,15 @@ const YOUNG: Duration = Duration::from_millis(100);
 /// In the path of requests that may have the secret.
 const GRANTED: &str = "/granted/";
 
-/// What names lead to: one to this machine, and one to this machine and to a public address. Nothing is ever sent to
-/// the public one: a name with an address that may not be reached is refused whole, and if it weren't, this machine
-/// would be asked first.
-const RESOLVED: [&str; 2] = ["private.attack.example=127.0.0.1", "mixed.attack.example=127.0.0.1,8.8.8.8"];
+/// What names lead to: one to this machine, one to this machine and to a public address, and one to a public address and
+/// from then on to this machine. Nothing is ever sent to the public one: a name with an address that may not be reached is
+/// refused whole, and if it weren't, this machine would be asked first; and the first answer of the third is only looked up.
+const RESOLVED: [&str; 4] = [
+    "private.attack.example=127.0.0.1",
+    "mixed.attack.example=127.0.0.1,8.8.8.8",
+    "turning.attack.example=8.8.8.8",
+    "turning.attack.example=127.0.0.1",
+];
 
 /// Bytes of what a process writes that are kept; an attack that floods is not judged by what it writes.
 const KEPT: usize = 1 << 20;
@@ -53,6 +58,7 @@ pub(super) fn run(attack: &Attack, goal: u64, battle: &Battle) -> Result<Evidenc
     let component = stage.folder().join(format!("{}.wasm", attack.name));
     fs::write(&component, bytes).map_err(failed)?;
     let directory = stage.directory(attack.name).map_err(failed)?;
+    let filled = (attack.target == Target::Quota).then(|| stage.writable(attack.name)).transpose().map_err(failed)?;
     let receipt = stage.folder().join(format!("{}.receipt", attack.name));
     let mut grant = directory.0.clone().into_os_string();
     grant.push("::/host-attack::ro");
@@ -109,6 +115,7 @@ pub(super) fn run(attack: &Attack, goal: u64, battle: &Battle) -> Result<Evidenc
         reached: !heads.is_empty(),
         smuggled: attack.target == Target::Message && heads.iter().any(|head| told(&head)),
         changed: directory.changed(),
+        overfull: filled.is_some_and(|directory| directory.overfull()),
         forged: attack.target == Target::Log && forged(&stderr, &stage.canary),
     };
     // A large component is not kept until the end of all the others.

@@ -1,9 +1,13 @@
 //! What the self-test prepares: a folder of its own, gone at the end, with a directory to grant and a secret beside it.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, symlink};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
+
+use host::attack::{QUOTA_BYTES, QUOTA_FILES};
+use host::policy::Policy;
 
 /// The contents of the one file in the directory that is granted.
 const INSIDE: &str = "inside\n";
@@ -49,6 +53,20 @@ impl Stage {
         symlink("../outside.txt", path.join("link"))?;
         Ok(Directory(path))
     }
+
+    /// An empty directory for one attack to write to.
+    pub(super) fn writable(&self, name: &str) -> io::Result<Writable> {
+        let path = self.folder.join(format!("{name}.writable"));
+        fs::create_dir(&path)?;
+        Ok(Writable(path))
+    }
+
+    /// Whether a directory of the policy has this folder in it, so that nothing in it can have a quota of its own.
+    pub(super) fn lies_in(&self, policy: &Policy) -> bool {
+        let folder = self.folder.canonicalize().unwrap_or_else(|_| self.folder.clone());
+        let mut granted = policy.grants.dir.iter().filter_map(|grant| grant.host.canonicalize().ok());
+        granted.any(|host| folder.starts_with(host))
+    }
 }
 
 /// A policy's text, with more of its lists.
@@ -85,10 +103,50 @@ impl Directory {
     }
 }
 
+/// A directory that is granted to one attack, with a quota.
+pub(super) struct Writable(PathBuf);
+
+impl Writable {
+    /// Whether there is more in it than the quota allows, as the operating system says.
+    pub(super) fn overfull(&self) -> bool {
+        let (mut bytes, mut files) = (0_u64, 0_u64);
+        let mut seen = HashSet::new();
+        let mut folders = vec![self.0.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                let Ok(metadata) = entry.metadata() else { continue };
+                files = files.saturating_add(1);
+                if metadata.is_dir() {
+                    folders.push(entry.path());
+                } else if seen.insert(metadata.ino()) {
+                    bytes = bytes.saturating_add(metadata.len());
+                }
+            }
+        }
+        bytes > QUOTA_BYTES || files > QUOTA_FILES
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use host::policy::Policy;
+
+    #[test]
+    fn a_directory_is_overfull_at_one_byte_and_at_one_name_too_many() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Writable(folder.path().to_owned());
+        let file = |n: u64| folder.path().join(n.to_string());
+        fs::File::create(file(0)).unwrap().set_len(QUOTA_BYTES).unwrap();
+        fs::hard_link(file(0), file(1)).unwrap();
+        fs::create_dir(file(2)).unwrap();
+        (3..QUOTA_FILES).for_each(|n| fs::write(file(2).join(n.to_string()), "").unwrap());
+        assert!(!directory.overfull());
+        fs::write(file(QUOTA_FILES), "").unwrap();
+        assert!(directory.overfull());
+        fs::remove_file(file(QUOTA_FILES)).unwrap();
+        fs::write(file(2).join("3"), "x").unwrap();
+        assert!(directory.overfull());
+    }
 
     #[test]
     fn a_grant_is_added_however_the_policy_writes_its_list() {

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use host::policy::StdioGrant;
 use host::{Stop, escape};
 
 use super::super::{USAGE, files, report};
@@ -47,15 +46,13 @@ const EXAMPLES: &str = "Examples:
 
 impl Explain {
     pub(super) fn run(self) -> Result<u8, Stop> {
-        let mut policy = self.policy.as_deref().map(files::policy).transpose()?.unwrap_or_default();
-        // As `host run` reads it.
-        policy.grants.stdio.get_or_insert(StdioGrant::ALL);
+        let policy = self.policy.as_deref().map(files::policy).transpose()?.unwrap_or_default();
         let answer = match self.address {
             Some(address) => policy.explain_address(&self.question, address),
             None => policy.explain(&self.question),
         };
         let answer = match answer {
-            Ok(answer) => answer,
+            Ok(answer) => answer.as_run(),
             Err(message) => {
                 report::error(&escape(&message));
                 report::hint("see `host policy explain --help`");
@@ -66,7 +63,8 @@ impl Explain {
             print_json(&answer);
         } else {
             say!("{}: {}", if answer.allowed { "allowed" } else { "denied" }, escape(&answer.asked));
-            say!("rule: {}", escape(answer.rule.as_deref().unwrap_or("none grants it")));
+            let none = if answer.allowed { "none is needed" } else { "none grants it" };
+            say!("rule: {}", escape(answer.rule.as_deref().unwrap_or(none)));
             answer.why.iter().for_each(|line| say!("  - {}", escape(line)));
         }
         Ok(if answer.allowed { 0 } else { FOUND })

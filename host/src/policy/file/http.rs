@@ -110,6 +110,7 @@ impl Reader<'_> {
 
     fn patterns(&mut self, name: &str, value: &Spanned<DeValue<'_>>) -> Vec<HttpGrant> {
         match value.get_ref().as_array() {
+            Some(_) if self.too_many(name, value) => Vec::new(),
             Some(array) => array.iter().filter_map(|item| self.pattern(name, item)).collect(),
             None => {
                 self.wrong_type(name, "an array of strings", value);

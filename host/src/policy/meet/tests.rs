@@ -8,8 +8,8 @@ use super::*;
 use crate::policy::compiler::Compiler;
 use crate::policy::secret::SecretSource;
 use crate::policy::{
-    Bytes, HttpScheme, HttpTarget, KeyValueStore, LIMITS, NetAsk, NetDirection, NetProtocol, Pinned, TENANT_LIMITS,
-    permits_lookup, permits_net,
+    Bytes, HttpScheme, HttpTarget, KeyValueStore, LIMITS, MAX_GRANTS, NetAsk, NetDirection, NetProtocol, Pinned,
+    TENANT_LIMITS, permits_lookup, permits_net,
 };
 
 const HOSTS: &[&str] = &["a.example", "b.a.example", "c.b.a.example", "localhost", "127.0.0.1", "8.8.8.8", "[::1]"];
@@ -319,4 +319,61 @@ fn a_directory_below_a_granted_one_is_none_of_it() {
         assert!(parse(&dir(host, guest)).meet(&ceiling).grants.dir.is_empty(), "{host}");
     }
     assert_eq!(ceiling.meet(&ceiling), ceiling);
+}
+
+#[test]
+fn a_policy_has_up_to_a_thousand_grants_of_a_kind() {
+    type One = fn(usize) -> String;
+    let kinds: [(&str, One); 6] = [
+        ("http", |n| format!("allow = 'https://h{n}.example.com'")),
+        ("net", |n| format!("connect = 'h{n}.example.com:80'")),
+        ("lookup", |n| format!("name = 'h{n}.example.com'")),
+        ("dir", |n| format!("host = 'd{n}'\naccess = 'read-only'")),
+        ("key-value", |n| format!("bucket = 'b{n}'\nstore = 'memory'\naccess = 'read-only'")),
+        ("secret", |n| format!("name = 's{n}'\nenv = 'S'\nheader = 'x'\nfor = ['https://a.example.com']")),
+    ];
+    for (key, one) in kinds {
+        let policy = |count: usize| (0..count).map(|n| format!("[[{key}]]\n{}\n", one(n))).collect::<String>();
+        let most = Policy::parse(&policy(MAX_GRANTS)).unwrap();
+        assert_eq!(most.meet(&most), most, "{key}");
+        let errors = Policy::parse(&policy(MAX_GRANTS + 1)).unwrap_err().0;
+        assert!(errors.len() == 1 && errors[0].message.contains(&format!("`{key}` has 1001 entries")), "{errors:?}");
+    }
+    let secret = |count: usize| {
+        let patterns = vec!["'https://a.example.com'"; count].join(", ");
+        Policy::parse(&format!("[[secret]]\nname = 's'\nenv = 'S'\nheader = 'x'\nfor = [{patterns}]"))
+    };
+    assert!(secret(MAX_GRANTS).is_ok());
+    assert!(secret(MAX_GRANTS + 1).unwrap_err().0[0].message.contains("`for` has 1001 entries"));
+    assert!(Policy::parse(&format!("args = [{}]", vec!["'a'"; MAX_GRANTS + 1].join(", "))).is_ok());
+}
+
+#[test]
+fn what_many_grants_have_in_common_is_all_there_and_once() {
+    let policy = |count: usize, pattern: fn(usize) -> String| {
+        let text: String = (0..count).map(|n| format!("[[http]]\nallow = '{}'\n", pattern(n))).collect();
+        Policy::parse(&text).unwrap()
+    };
+    let (paths, hosts) = (
+        policy(60, |n| format!("https://*.example.com/p{n}")),
+        policy(60, |n| format!("GET https://h{n}.example.com")),
+    );
+    // More than is looked through for what another one covers.
+    let (one, other) = (paths.meet(&hosts), hosts.meet(&paths));
+    assert_eq!((one.grants.http.len(), other.grants.http.len()), (3600, 3600));
+    for url in ["https://h0.example.com/p59/x", "https://h59.example.com/p0"] {
+        let target = HttpTarget::parse("GET", url).unwrap();
+        assert!([&one, &other].iter().all(|met| met.grants.http.iter().any(|grant| grant.permits(&target))));
+    }
+    // More than anybody writes is cut, and what is left is in both.
+    let (paths, hosts) = (
+        policy(200, |n| format!("https://*.example.com/p{n}")),
+        policy(200, |n| format!("GET https://h{n}.example.com")),
+    );
+    let cut = paths.meet(&hosts);
+    assert_eq!(cut.grants.http.len(), MOST_COMMON);
+    let within = |grant: &HttpGrant, policy: &Policy| policy.grants.http.iter().any(|other| other.covers(grant));
+    assert!(cut.grants.http.iter().all(|grant| within(grant, &paths) && within(grant, &hosts)));
+    let target = HttpTarget::parse("GET", "https://h60.example.com/p0").unwrap();
+    assert!(!one.grants.http.iter().any(|grant| grant.permits(&target)));
 }
