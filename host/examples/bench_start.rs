@@ -62,8 +62,8 @@ async fn main() -> anyhow::Result<()> {
     let which = args.next().unwrap_or_default();
     let all = which == "all";
     anyhow::ensure!(
-        all || ["instance", "calls", "guest", "tiers", "threads", "parked"].contains(&which.as_str()),
-        "say which: `instance`, `calls`, `guest FILE`, `tiers`, `threads`, `parked` or `all`"
+        all || ["instance", "calls", "guest", "tiers", "threads", "parked", "profile"].contains(&which.as_str()),
+        "say which: `instance`, `calls`, `guest FILE`, `tiers`, `profile`, `threads`, `parked` or `all`"
     );
     if all || which == "instance" {
         instance().await?;
@@ -76,6 +76,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if all || which == "parked" {
         parked().await?;
+    }
+    if which == "profile" {
+        profile().await?;
     }
     if all || which == "tiers" {
         tiers("target/guests/python/redact.wasm").await?;
@@ -243,6 +246,15 @@ async fn many<T: Send>(
     let echo = instance.get_typed_func::<(&str,), (String,)>(&mut *store, "echo")?;
     for _ in 0..calls {
         echo.call_async(&mut *store, ("hello",)).await?;
+    }
+    Ok(())
+}
+
+/// Invocations and nothing else, for a profiler: `valgrind --tool=callgrind --toggle-collect='*bench_start::echo*'`.
+async fn profile() -> anyhow::Result<()> {
+    let (host, component, tenant) = ours(None, 1).await?;
+    for _ in 0..300 {
+        echo(&host, &component, &tenant).await?;
     }
     Ok(())
 }

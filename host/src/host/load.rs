@@ -24,7 +24,7 @@ use crate::compile::{CompileLimits, Compiled, OFFERED, Offers, Took, compile, mi
 use crate::component::{Component, Facts, Inner, LoadTimings, World, one_line};
 use crate::engine::pool;
 use crate::engine::{CodeId, EngineKey, Tier};
-use crate::outcome::{Refusal, Stop};
+use crate::outcome::{Busy, Refusal, Stop};
 use crate::policy::{LimitKind, Policy};
 use crate::state::State;
 
@@ -44,6 +44,9 @@ pub(super) struct Loader {
     /// Optimised code that is being made while other code stands in, and how often that is over.
     later: watch::Sender<usize>,
 }
+
+/// When to try again where all compile: about as long as a small component takes.
+const RETRY_MS: u64 = 200;
 
 /// The same bytes for the same engine under the same limits: a caller's own narrow limits mustn't fail another's.
 type FlightKey = (SourceId, EngineKey, CompileLimits);
@@ -113,7 +116,9 @@ impl Loader {
         if let Some(code) = self.cached(&cache, name, engine).await? {
             return Ok(code);
         }
-        let lock = cache.lock(name).await;
+        // Whoever has it may be allowed longer than this caller; after that it is compiled twice.
+        let wall = Duration::from_nanos(wanted.limits.wall_ns);
+        let lock = tokio::time::timeout(wall, cache.lock(name)).await.unwrap_or_default();
         if lock.is_some()
             && let Some(code) = self.cached(&cache, name, engine).await?
         {
@@ -152,8 +157,10 @@ impl Loader {
     async fn compile(&self, wanted: &Wanted) -> Result<Compiled, Stop> {
         let Wanted { key, limits, later, .. } = *wanted;
         let bytes = Arc::clone(&wanted.bytes);
-        let fault = |_| Stop::host_fault("the compilers are gone");
-        let _place = self.compilers.acquire().await.map_err(fault)?;
+        let wall = Duration::from_nanos(limits.wall_ns);
+        let busy = |_| Stop::busy(Busy::Host, "all places to compile are taken by others", RETRY_MS);
+        let place = tokio::time::timeout(wall, self.compilers.acquire()).await.map_err(busy)?;
+        let _place = place.map_err(|_| Stop::host_fault("the compilers are gone"))?;
         let offers = self.offers;
         let kill = KillOnDrop(Kill::default());
         let work = match self.child.clone() {
@@ -163,7 +170,7 @@ impl Loader {
             }
             None => self.guests.spawn_blocking(move || compile(Arc::unwrap_or_clone(bytes), key.code, offers)),
         };
-        let compiled = match tokio::time::timeout(Duration::from_nanos(limits.wall_ns), work).await {
+        let compiled = match tokio::time::timeout(wall, work).await {
             Ok(compiled) => {
                 compiled.unwrap_or_else(|_| Err(Stop::host_fault("the compiler panicked on this component")))?
             }
