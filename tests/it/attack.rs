@@ -93,7 +93,7 @@ fn the_default_policy_contains_all_attacks() {
     assert_eq!(with(&report, "not-contained"), set(&[]), "{report:#}");
     // Fuel is not metered by default.
     assert_eq!(with(&report, "not-applied"), set(&["fuel"]));
-    assert!(with(&report, "contained").len() >= 40);
+    assert!(with(&report, "contained").len() >= 65, "{report:#}");
     assert_eq!((status, &report["contained"]), (0, &Json::Bool(true)));
 }
 
