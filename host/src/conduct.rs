@@ -10,6 +10,7 @@
 mod fuzz;
 mod judge;
 mod plan;
+mod replay;
 mod script;
 mod session;
 
@@ -22,6 +23,7 @@ use wasmtime::component::Val;
 
 pub use self::fuzz::{Found, Fuzz, Fuzzed};
 use self::plan::{Plan, Planned};
+pub use self::replay::Replayed;
 use self::script::Script;
 use crate::bindings::Input;
 use crate::call::{self, Function};
@@ -46,6 +48,8 @@ pub struct Conductor {
     linked: Mutex<HashMap<Linkage, Component<Script>>>,
     /// The interfaces that the host offers.
     offered: Vec<String>,
+    /// For each policy that cases have had, up to some.
+    tenants: Mutex<Vec<Tenant>>,
 }
 
 /// A component with its functions, which are looked at in every case.
@@ -61,6 +65,9 @@ type Linkage = (EngineKey, BTreeSet<String>);
 /// The tenant of a case.
 const TENANT: &str = "case";
 
+/// Policies that are kept: comparing with each is quick, and a file has few.
+const MAX_TENANTS: usize = 8;
+
 /// How long compiling may take, which for an interpreter on a busy machine is longer than any case.
 const COMPILING: Span = Span::from_millis(600_000);
 
@@ -72,7 +79,8 @@ impl Conductor {
     pub async fn new(bytes: Vec<u8>) -> Result<Self, Stop> {
         let host = Host::builder().any_import().build().map_err(|error| Stop::host_fault(error.to_string()))?;
         let offered = Target::built_in("imports").map(|target| target.imports()).unwrap_or_default();
-        let conductor = Self { host, bytes, loaded: Mutex::default(), linked: Mutex::default(), offered };
+        let (loaded, linked, tenants) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let conductor = Self { host, bytes, loaded, linked, offered, tenants };
         conductor.load(&default_policy()).await?;
         Ok(conductor)
     }
@@ -110,7 +118,7 @@ impl Conductor {
                 plan = Plan::of(case, &loaded, &real)?;
                 policy.grants.deterministic = Some(instance);
             }
-            let tenant = Tenant::new(TENANT, policy.clone()).map_err(|error| vec![Problem::new(error.to_string())])?;
+            let tenant = self.tenant(&policy)?;
             let values = self.once(case, &component, &tenant, plan.script.clone(), plan.steps, verdict).await;
             plan.steps = Vec::new();
             if !verdict.problems.is_empty() {
@@ -229,6 +237,20 @@ impl Conductor {
             real.insert(import.clone());
         }
         Ok(real)
+    }
+
+    /// The tenant with a policy. Most cases have the same one, and a policy's digest takes longer than a small guest.
+    fn tenant(&self, policy: &Policy) -> Result<Tenant, Vec<Problem>> {
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tenant) = tenants.iter().find(|tenant| tenant.policy() == policy) {
+            return Ok(tenant.clone());
+        }
+        let tenant = Tenant::new(TENANT, policy.clone()).map_err(|error| vec![Problem::new(error.to_string())])?;
+        if tenants.len() >= MAX_TENANTS {
+            tenants.clear();
+        }
+        tenants.push(tenant.clone());
+        Ok(tenant)
     }
 
     /// Whether the host offers an interface, at whatever version.

@@ -12,13 +12,14 @@ mod cases;
 mod check;
 mod compare;
 mod finding;
+mod forward;
 mod generate;
 mod grants;
 mod matching;
 mod pattern;
 mod reader;
-mod show;
 mod sample;
+mod show;
 mod shrink;
 mod target;
 mod update;
@@ -27,20 +28,22 @@ pub(crate) mod version;
 pub(crate) mod wave;
 
 pub use self::cases::{
-    Case, Config, Expectation, Expected, Fault, Job, JobExpected, Program, Step, StepCall, Suite, SuiteError, SuiteErrors,
-    Text, Times, Work, Written,
+    Case, Config, Expectation, Expected, Fault, Job, JobExpected, Program, Step, StepCall, Suite, SuiteError,
+    SuiteErrors, Text, Times, Work, Written,
 };
 pub use self::check::check;
 pub use self::finding::{Code, Finding, Report, Severity};
+pub(crate) use self::forward::{Path, forwarder};
 pub(crate) use self::generate::{inputs, smallest};
 pub use self::matching::Difference;
 pub use self::pattern::{Call, Node, Wrong};
-pub use self::target::{BUILT_IN, Target};
 pub(crate) use self::sample::Sample;
 pub(crate) use self::shrink::smaller_arguments;
+pub use self::target::{BUILT_IN, Target};
 pub(crate) use self::update::toml;
 pub use self::update::{Updated, update};
 pub use self::verdict::{Problem, Seen, Status, Verdict, junit};
+pub(crate) use self::wave::escape_quoted;
 pub use self::wave::shown;
 
 /// The name that was probably meant, if one is near enough.

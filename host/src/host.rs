@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::runtime::{Builder, Handle, Runtime};
-use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{InstancePre, Linker};
+use wasmtime::component::{InstancePre, Linker, ResourceType};
+use wasmtime::{Engine, Trap};
 
 use crate::bindings::{Failure, Input, Output};
 use crate::component::{Component, Inner, LoadTimings, Parsed, World};
@@ -369,7 +369,7 @@ fn load<E: Send + 'static>(
     let pre = match offers.open {
         true => {
             let mut linker = Linker::clone(&prepared.linker);
-            linker.define_unknown_imports_as_traps(&component).and_then(|()| linker.instantiate_pre(&component))
+            trap_unknown(&mut linker, &component).and_then(|()| linker.instantiate_pre(&component))
         }
         false => prepared.linker.instantiate_pre(&component),
     };
@@ -380,6 +380,41 @@ fn load<E: Send + 'static>(
     fits(facts.world, &pre)?;
     let timings = LoadTimings { load: took, compile, link: began.elapsed() };
     Ok(Component { inner: Arc::new(Inner { facts, pre, key, timings }) })
+}
+
+/// Lets every import trap that the host doesn't offer. What it offers stays whole: a resource that one of its interfaces
+/// takes from another one must stay the same.
+fn trap_unknown<E: Send + 'static>(
+    linker: &mut Linker<State<E>>,
+    component: &wasmtime::component::Component,
+) -> wasmtime::Result<()> {
+    /// Stands in for every resource that nobody offers.
+    struct Unknown;
+    let engine = linker.engine().clone();
+    for (name, item) in component.component_type().imports(&engine) {
+        match item.ty {
+            _ if linker::offers(name) => {}
+            ComponentItem::ComponentFunc(_) => {
+                linker.root().func_new(name, |_, _, _, _| Err(Trap::UnreachableCodeReached.into()))?;
+            }
+            ComponentItem::ComponentInstance(instance) => {
+                let mut inside = linker.instance(name)?;
+                for (export, item) in instance.exports(&engine) {
+                    match item.ty {
+                        ComponentItem::ComponentFunc(_) => {
+                            inside.func_new(export, |_, _, _, _| Err(Trap::UnreachableCodeReached.into()))?;
+                        }
+                        ComponentItem::Resource(_) => {
+                            inside.resource(export, ResourceType::host::<Unknown>(), |_, _| Ok(()))?;
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Whether the export that makes a component one of a world has that world's type, before anything of it runs.

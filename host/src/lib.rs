@@ -49,7 +49,7 @@ mod text;
 pub use bindings::{Failure, Input, Output};
 pub use call::FunctionCall;
 pub use component::{Component, Facts, Form, Inspection, PREFIX, Sizes, World, read_component, refuse_by_prefix};
-pub use conduct::{Conductor, Found, Fuzz, Fuzzed};
+pub use conduct::{Conductor, Found, Fuzz, Fuzzed, Replayed};
 pub use egress::{Resolve, SystemResolver};
 pub use host::{Host, HostBuilder, HostError};
 pub use invoke::{Ended, Invocation, Stdin, Value};

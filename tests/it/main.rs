@@ -20,6 +20,7 @@ mod command;
 mod contract;
 mod deterministic;
 mod endings;
+mod generated;
 mod golden;
 mod grants;
 mod http;

@@ -1,6 +1,7 @@
 //! `host test`: behavioural cases against a component, and generated ones.
 
 mod generated;
+mod replayed;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -30,6 +31,9 @@ const FAILED: u8 = 1;
 /// With `--fuzz` there are no files: each exported function is called with values that are made from its own types, the
 /// same ones for the same seed. A trap, a stop by a limit, a fault of the host and two answers to one call are failures.
 /// The values are made as small as they get, and what fails is printed as a case.
+///
+/// With `--replay` the imported calls that cases answer in the host's stead are made on the host, with the configuration
+/// that a case has under `replay`, and the answers are compared.
 ///
 /// The exit status is 0 when all cases passed, 1 when one didn't, 2 when a file of cases is wrong, 126 for what is no
 /// component, 127 when there is no such file, and 130 after ctrl-C, with the results so far.
@@ -65,6 +69,10 @@ pub(crate) struct Test {
           conflicts_with_all = ["cases", "update"])]
     fuzz: Option<u64>,
 
+    /// Ask the host itself what the cases answer for it, instead of running them: a case that answers otherwise fails
+    #[arg(long, conflicts_with_all = ["fuzz", "update"])]
+    replay: bool,
+
     /// What all generated values follow from
     #[arg(long, value_name = "S", default_value_t = 0, requires = "fuzz")]
     seed: u64,
@@ -91,6 +99,7 @@ const EXAMPLES: &str = "Examples:
   host test --only mask --verbose redact.wasm redact.toml
   host test --junit results.xml redact.wasm cases/*.toml
   host test --update redact.wasm redact.toml && git diff redact.toml
+  host test --replay redact.wasm redact-mocked.toml
   host test --fuzz 1000 --seed 7 --save found.toml redact.wasm && host test redact.wasm found.toml";
 
 /// Exit status after ctrl-C.
@@ -139,25 +148,31 @@ impl Test {
         if let Some(calls) = self.fuzz {
             return self.generated(&conductor, calls, &interrupt).await;
         }
+        if self.replay {
+            return self.replayed(&conductor, &files, &interrupt).await;
+        }
         let mut results = Vec::new();
         for file in &files {
             let cases: Vec<Case> = file.suite.cases.iter().filter(|case| self.wanted(&case.name)).cloned().collect();
             let verdicts = self.verdicts(&conductor, &cases, &interrupt).await;
-            results.push(Ran { shown: file.shown.clone(), cases, verdicts });
+            let ran = Ran { shown: file.shown.clone(), cases, verdicts };
+            if !self.json && !ran.cases.is_empty() {
+                // A reader that has gone away had what it wanted.
+                let _ = std::io::stdout().write_all(self.text(&ran).as_bytes());
+            }
+            results.push(ran);
         }
         if results.iter().all(|ran| ran.cases.is_empty()) {
             report::error("no case has that in its name");
             return USAGE;
         }
         let mut status = u8::from(results.iter().any(Ran::has_failed)) * FAILED;
-        let text = if self.json { json(&results) } else { self.text(&results) };
-        // A reader that has gone away had what it wanted.
-        let _ = std::io::stdout().write_all(text.as_bytes());
+        if self.json {
+            let _ = std::io::stdout().write_all(json(&results).as_bytes());
+        }
         if let Some(path) = &self.junit {
-            let results: Vec<_> = results
-                .iter()
-                .map(|ran| (ran.shown.clone(), ran.verdicts().cloned().collect(), ran.unrun()))
-                .collect();
+            let results: Vec<_> =
+                results.iter().map(|ran| (ran.shown.clone(), ran.verdicts().cloned().collect(), ran.unrun())).collect();
             status = written(path, &junit(&results)).unwrap_or(status);
         }
         if interrupt.is_wished() {
@@ -170,7 +185,8 @@ impl Test {
                 let updated = update(&file.text, &ran.cases, &verdicts);
                 if updated.changed > 0 {
                     status = written(&file.path, &updated.text).unwrap_or(status);
-                    let cases = if updated.changed == 1 { "1 case".to_owned() } else { format!("{} cases", updated.changed) };
+                    let cases =
+                        if updated.changed == 1 { "1 case".to_owned() } else { format!("{} cases", updated.changed) };
                     report::note(&format!("updated {cases} in `{}`: look at the difference", file.shown));
                 }
                 for (name, why) in &updated.left {
@@ -232,24 +248,22 @@ impl Test {
         side_by_side(self.places(), work, interrupt).await
     }
 
-    fn text(&self, results: &[Ran]) -> String {
+    fn text(&self, ran: &Ran) -> String {
         let mut text = String::new();
-        for ran in results {
-            for verdict in ran.verdicts().filter(|verdict| self.verbose || not_passed(verdict)) {
-                text += &verdict.text();
-            }
-            let of = |status| ran.verdicts().filter(|verdict| verdict.status == status).count();
-            let (passed, failed, broken) = (of(Status::Passed), of(Status::Failed), of(Status::Broken));
-            let not_run = ran.cases.len() - ran.verdicts.len();
-            // Writing to a string can't fail.
-            let _ = write!(text, "{}: {passed} passed", ran.shown);
-            for (count, word) in [(failed, "failed"), (broken, "broken"), (not_run, "not run")] {
-                if count > 0 {
-                    let _ = write!(text, ", {count} {word}");
-                }
-            }
-            text.push('\n');
+        for verdict in ran.verdicts().filter(|verdict| self.verbose || not_passed(verdict)) {
+            text += &verdict.text();
         }
+        let of = |status| ran.verdicts().filter(|verdict| verdict.status == status).count();
+        let (passed, failed, broken) = (of(Status::Passed), of(Status::Failed), of(Status::Broken));
+        let not_run = ran.cases.len() - ran.verdicts.len();
+        // Writing to a string can't fail.
+        let _ = write!(text, "{}: {passed} passed", ran.shown);
+        for (count, word) in [(failed, "failed"), (broken, "broken"), (not_run, "not run")] {
+            if count > 0 {
+                let _ = write!(text, ", {count} {word}");
+            }
+        }
+        text.push('\n');
         text
     }
 }

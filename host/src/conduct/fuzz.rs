@@ -15,8 +15,8 @@ use wasmtime::component::Type;
 use super::{Conductor, Loaded, default_policy};
 use crate::call::{self, Function};
 use crate::contract::{
-    Call, Case, Expectation, Node, Problem, Sample, Seen, Status, Text, Times, Verdict, inputs, smaller_arguments,
-    smallest, toml, version,
+    Call, Case, Expectation, Node, Problem, Sample, Seen, Status, Text, Times, Verdict, escape_quoted, inputs,
+    smaller_arguments, smallest, toml, version,
 };
 use crate::outcome::Stop;
 use crate::text::escape;
@@ -238,9 +238,9 @@ fn written(function: &str, samples: &[Sample]) -> String {
 /// The seed of one function, so that it gets the same values whichever others there are.
 fn seed(seed: u64, function: &str) -> u64 {
     // FNV-1a.
-    function.bytes().fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    function
+        .bytes()
+        .fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 /// The case that fails as the call did.
@@ -261,7 +261,8 @@ fn case(name: &str, call: &str, returns: bool, instances: u64, mocks: &Mocks, fo
     if !mocks.imports.is_empty() {
         text += "order = 'any'\nimport = [\n";
         for import in &mocks.imports {
-            let answer = import.answer.as_ref().map_or(String::new(), |text| format!(", answer = {}", toml(&text.text)));
+            let answer =
+                import.answer.as_ref().map_or(String::new(), |text| format!(", answer = {}", toml(&text.text)));
             let _ = writeln!(text, "  {{ call = {}{answer}, times = 'any' }},", toml(&import.call.text));
         }
         text += "]\n";
@@ -280,7 +281,7 @@ impl Fuzzed {
                 let mut text = format!("FAILED  {name}: call {}, made smaller in {tries}\n", self.calls);
                 let end = call.floor_char_boundary(500);
                 let more = if end < call.len() { "…" } else { "" };
-                let _ = writeln!(text, "        {}{more}", escape(call.get(..end).unwrap_or_default()));
+                let _ = writeln!(text, "        {}{more}", escape_quoted(call.get(..end).unwrap_or_default()));
                 for Problem { message, lines, .. } in &verdict.problems {
                     let _ = writeln!(text, "        {message}");
                     for line in lines {

@@ -7,21 +7,13 @@ use wasmtime::component::Val;
 
 use super::script::{Answer, Script};
 use crate::bindings::Failure;
-use crate::contract::{
-    Case, Expected, Job, JobExpected, Problem, Program, Seen, Step, Verdict, Written, shown,
-};
+use crate::contract::{Case, Expected, Job, JobExpected, Problem, Program, Seen, Step, Verdict, Written, shown};
 use crate::invoke::{Ended, Value};
 use crate::outcome::{Outcome, Stop, StopReason};
 use crate::text::escape;
 
 /// What is wrong with how it ended and with what it called. `instead` is what to write for a stop that didn't come.
-pub(super) fn stopped(
-    case: &Case,
-    stop: Option<&Stop>,
-    instead: Option<Seen>,
-    script: &Script,
-    verdict: &mut Verdict,
-) {
+pub(super) fn stopped(case: &Case, stop: Option<&Stop>, instead: Option<Seen>, script: &Script, verdict: &mut Verdict) {
     script.finish(verdict);
     let failed_by_itself = matches!(stop, Some(stop) if matches!(stop.reason, StopReason::Failed(_)));
     match (&case.stops, stop) {
@@ -34,11 +26,15 @@ pub(super) fn stopped(
             }
         }
         (Some(expected), Some(stop)) => {
-            verdict.seen.push(instead.unwrap_or_else(|| Seen::Stopped(stop.reason.to_string())));
+            verdict.seen.extend(match instead {
+                Some(instead) => vec![Seen::NotStopped, instead],
+                None => vec![Seen::Stopped(stop.reason.to_string())],
+            });
             let message = format!("expected it to stop with `{expected}`, and it stopped with `{}`", stop.reason);
             verdict.problems.push(Problem::new(message).with([escape(&stop.message)]).seen());
         }
         (Some(expected), None) => {
+            verdict.seen.push(Seen::NotStopped);
             verdict.seen.extend(instead);
             let message = format!("expected it to stop with `{expected}`, and it returned");
             verdict.problems.push(Problem::new(message).seen());

@@ -232,7 +232,13 @@ pub struct SuiteErrors(pub Vec<SuiteError>);
 
 impl Case {
     /// One call, with imports answered, that expects nothing but that it returns.
-    pub(crate) fn of_call(text: String, call: Call, imports: Vec<Expectation>, real: Vec<String>, instances: u64) -> Self {
+    pub(crate) fn of_call(
+        text: String,
+        call: Call,
+        imports: Vec<Expectation>,
+        real: Vec<String>,
+        instances: u64,
+    ) -> Self {
         let call = Text { value: call, text, line: 1 };
         let expected = Expected::Any;
         Self {

@@ -6,8 +6,11 @@
 //! Threat model: the types are the component's, which may share parts so that a small type has no small value. What is
 //! made is counted, and nesting is bounded.
 
+mod edges;
+
 use wasm_wave::wasm::{WasmType, WasmTypeKind};
 
+use self::edges::{CHARS, F32S, F64S, INTEGERS, TEXTS};
 use super::sample::Sample;
 
 /// Parts of the values of one call.
@@ -21,133 +24,6 @@ const LONG: usize = 65_537;
 
 /// Parts of the types of one item up to which a list of them gets long.
 const SMALL_ITEM: usize = 2;
-
-/// Integers where implementations change their minds: ends of types, and ends of what a double holds exactly.
-const INTEGERS: &[i128] = &[
-    0,
-    1,
-    -1,
-    i8::MAX as i128,
-    i8::MIN as i128,
-    i8::MAX as i128 + 1,
-    u8::MAX as i128,
-    u8::MAX as i128 + 1,
-    i16::MAX as i128,
-    i16::MIN as i128,
-    i16::MAX as i128 + 1,
-    u16::MAX as i128,
-    u16::MAX as i128 + 1,
-    i32::MAX as i128,
-    i32::MIN as i128,
-    i32::MAX as i128 + 1,
-    i32::MIN as i128 - 1,
-    u32::MAX as i128,
-    u32::MAX as i128 + 1,
-    (1 << 53) - 1,
-    1 << 53,
-    (1 << 53) + 1,
-    -(1 << 53) + 1,
-    -(1 << 53),
-    -(1 << 53) - 1,
-    i64::MAX as i128,
-    i64::MIN as i128,
-    i64::MAX as i128 + 1,
-    i64::MIN as i128 + 1,
-    u64::MAX as i128,
-    u64::MAX as i128 - 1,
-];
-
-const F64S: &[f64] = &[
-    0.0,
-    -0.0,
-    1.0,
-    -1.0,
-    f64::NAN,
-    f64::INFINITY,
-    f64::NEG_INFINITY,
-    0.1,
-    // The smallest subnormal, the largest, and the smallest normal number.
-    5e-324,
-    -5e-324,
-    2.225_073_858_507_201e-308,
-    f64::MIN_POSITIVE,
-    f64::MAX,
-    f64::MIN,
-    f64::EPSILON,
-    9_007_199_254_740_991.0,
-    9_007_199_254_740_992.0,
-    16_777_217.0,
-    1e21,
-    1e300,
-];
-
-const F32S: &[f32] = &[
-    0.0,
-    -0.0,
-    1.0,
-    -1.0,
-    f32::NAN,
-    f32::INFINITY,
-    f32::NEG_INFINITY,
-    0.1,
-    1e-45,
-    -1e-45,
-    1.175_494_2e-38,
-    f32::MIN_POSITIVE,
-    f32::MAX,
-    f32::MIN,
-    f32::EPSILON,
-    16_777_215.0,
-    16_777_216.0,
-    1e21,
-];
-
-/// Characters: ends of encodings and of the surrogates' gap, what is invisible, and what texts are quoted with.
-const CHARS: &[char] = &[
-    'a',
-    '\0',
-    '\u{feff}',
-    '\u{d7ff}',
-    '\u{e000}',
-    '\u{10ffff}',
-    '\u{fffe}',
-    '\u{ffff}',
-    '\u{10000}',
-    '\u{7f}',
-    '\u{80}',
-    '\u{7ff}',
-    '\u{800}',
-    'é',
-    '🦀',
-    '\n',
-    '\r',
-    '"',
-    '\'',
-    '\\',
-    '\u{202e}',
-    ' ',
-];
-
-const TEXTS: &[&str] = &[
-    "",
-    "a",
-    "\0",
-    "a\0b",
-    "\u{feff}",
-    "\u{feff}a",
-    "\u{d7ff}\u{e000}",
-    "\u{10ffff}",
-    "🦀",
-    "e\u{301}é",
-    "\r\n",
-    "\"'\\",
-    " a ",
-    "\u{202e}abc",
-    "0",
-    "null",
-    "__proto__",
-    "%s{}",
-];
 
 /// The inputs of one call: one sample for each parameter. None where the types have no value of reasonable size.
 pub(crate) fn inputs<T: WasmType>(types: &[T], seed: u64, round: u64) -> Option<Vec<Sample>> {
@@ -328,7 +204,7 @@ impl Maker {
             2 => 2,
             3 => 2 + self.random.below(8),
             // So long only where the items are small, and only in turn.
-            _ if turn.is_some() && parts(item, &mut { SMALL_ITEM + 1 }) <= SMALL_ITEM => LONG,
+            _ if turn.is_some() && self.left > 2 * LONG && parts(item, &mut { SMALL_ITEM + 1 }) <= SMALL_ITEM => LONG,
             _ => 20,
         };
         let mut items = Vec::new();
@@ -381,9 +257,8 @@ fn least<T: WasmType>(ty: &T, left: &mut usize, depth: usize) -> Option<Sample> 
             Sample::Tuple(ty.tuple_element_types().map(|ty| least(&ty, left, depth + 1)).collect::<Option<_>>()?)
         }
         Ty::Record => {
-            let field = |(name, ty): (std::borrow::Cow<'_, str>, T)| {
-                Some((name.into_owned(), least(&ty, left, depth + 1)?))
-            };
+            let field =
+                |(name, ty): (std::borrow::Cow<'_, str>, T)| Some((name.into_owned(), least(&ty, left, depth + 1)?));
             Sample::Record(ty.record_fields().map(field).collect::<Option<_>>()?)
         }
         Ty::Enum | Ty::Variant | Ty::Option | Ty::Result => {
@@ -526,7 +401,7 @@ pub(super) mod tests {
         let text = |seed| inputs(&[Type::S64, Type::U32], seed, 1).unwrap().iter().map(ToString::to_string).collect();
         let (one, two): (Vec<String>, Vec<String>) = (text(1), text(2));
         assert_ne!(one, two);
-        assert_eq!(one, ["-1", "4294967295"]);
+        assert_eq!(one, ["111734", "2319050758"]);
     }
 
     /// Each level has the one below twice: a type of 40 parts whose least value has more than can be made.

@@ -90,6 +90,20 @@ impl Node {
         }
     }
 
+    /// Whether it stands for more than one value.
+    pub(crate) fn is_pattern(&self) -> bool {
+        match &self.kind {
+            Kind::Any | Kind::Regex(_) | Kind::About { .. } => true,
+            Kind::List(nodes, rest) => *rest == Rest::Anything || nodes.iter().any(Self::is_pattern),
+            Kind::Record(fields, rest) => {
+                *rest == Rest::Anything || fields.iter().any(|(_, _, node)| node.is_pattern())
+            }
+            Kind::Tuple(nodes) => nodes.iter().any(Self::is_pattern),
+            Kind::Case(_, node) => node.is_pattern(),
+            Kind::Number(_) | Kind::Text(_) | Kind::Char(_) | Kind::Name(_) | Kind::Flags(_) | Kind::Handle(_) => false,
+        }
+    }
+
     /// Its place in the text.
     pub(crate) fn span(&self) -> Range<usize> {
         self.span.clone()

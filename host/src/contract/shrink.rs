@@ -18,9 +18,11 @@ pub(crate) fn smaller_arguments<'a, T: WasmType + Send + Sync + 'a>(
     types: &'a [T],
     samples: &'a [Sample],
 ) -> impl Iterator<Item = Vec<Sample>> + 'a {
-    samples.iter().zip(types).enumerate().flat_map(move |(n, (sample, ty))| {
-        smaller(ty.clone(), sample).map(move |smaller| replaced(samples, n, smaller))
-    })
+    samples
+        .iter()
+        .zip(types)
+        .enumerate()
+        .flat_map(move |(n, (sample, ty))| smaller(ty, sample).map(move |smaller| replaced(samples, n, smaller)))
 }
 
 fn replaced(samples: &[Sample], at: usize, new: Sample) -> Vec<Sample> {
@@ -32,7 +34,7 @@ fn replaced(samples: &[Sample], at: usize, new: Sample) -> Vec<Sample> {
 }
 
 /// Smaller values of a type than this one.
-fn smaller<'a, T: WasmType + Send + Sync + 'a>(ty: T, sample: &'a Sample) -> Smaller<'a> {
+fn smaller<'a, T: WasmType + Send + Sync + 'a>(ty: &T, sample: &'a Sample) -> Smaller<'a> {
     match sample {
         Sample::Bool(value) => Box::new(value.then_some(Sample::Bool(false)).into_iter()),
         Sample::Integer(value) => Box::new(integers(*value).map(Sample::Integer)),
@@ -47,20 +49,20 @@ fn smaller<'a, T: WasmType + Send + Sync + 'a>(ty: T, sample: &'a Sample) -> Sma
             let alike = alike.map(|least| Sample::List(vec![least; items.len()]));
             let one_by_one = if items.len() <= ONE_BY_ONE { items.as_slice() } else { &[] };
             let inner = one_by_one.iter().enumerate().flat_map(move |(n, sample)| {
-                smaller(item.clone(), sample).map(move |smaller| Sample::List(replaced(items, n, smaller)))
+                smaller(&item, sample).map(move |smaller| Sample::List(replaced(items, n, smaller)))
             });
             Box::new(shorter(items.as_slice()).map(Sample::List).chain(alike).chain(inner))
         }
         Sample::Tuple(items) => {
             let types: Vec<T> = ty.tuple_element_types().collect();
             Box::new(items.iter().zip(types).enumerate().flat_map(move |(n, (sample, ty))| {
-                smaller(ty, sample).map(move |smaller| Sample::Tuple(replaced(items, n, smaller)))
+                smaller(&ty, sample).map(move |smaller| Sample::Tuple(replaced(items, n, smaller)))
             }))
         }
         Sample::Record(fields) => {
             let types: Vec<T> = ty.record_fields().map(|(_, ty)| ty).collect();
             Box::new(fields.iter().zip(types).enumerate().flat_map(move |(n, ((name, sample), ty))| {
-                smaller(ty, sample).map(move |smaller| {
+                smaller(&ty, sample).map(move |smaller| {
                     let mut fields = fields.clone();
                     if let Some(field) = fields.get_mut(n) {
                         *field = (name.clone(), smaller);
@@ -75,13 +77,13 @@ fn smaller<'a, T: WasmType + Send + Sync + 'a>(ty: T, sample: &'a Sample) -> Sma
 }
 
 /// Cases that come earlier, with the least that they hold; and the same case holding less.
-fn variants<'a, T: WasmType + Send + Sync + 'a>(ty: T, name: &'a str, payload: Option<&'a Sample>) -> Smaller<'a> {
+fn variants<'a, T: WasmType + Send + Sync + 'a>(ty: &T, name: &'a str, payload: Option<&'a Sample>) -> Smaller<'a> {
     let is_name = |sample: &Sample| match sample {
         Sample::Case(other, _) => other == name,
         Sample::Known(other, _) => *other == name,
         _ => false,
     };
-    let all = cases(&ty);
+    let all = cases(ty);
     let at = all.iter().position(|(other, _)| is_name(&other.clone().holding(None)));
     let own = at.and_then(|at| all.get(at).cloned());
     let earlier = all.into_iter().take(at.unwrap_or(0)).filter_map(|(name, ty)| match ty {
@@ -89,9 +91,9 @@ fn variants<'a, T: WasmType + Send + Sync + 'a>(ty: T, name: &'a str, payload: O
         None => Some(name.holding(None)),
     });
     let inner = own.zip(payload).and_then(|((name, ty), payload)| Some((name, ty?, payload)));
-    let inner = inner.into_iter().flat_map(|(name, ty, payload)| {
-        smaller(ty, payload).map(move |smaller| name.clone().holding(Some(smaller)))
-    });
+    let inner = inner
+        .into_iter()
+        .flat_map(|(name, ty, payload)| smaller(&ty, payload).map(move |smaller| name.clone().holding(Some(smaller))));
     Box::new(earlier.chain(inner))
 }
 
@@ -144,7 +146,9 @@ fn texts(text: &str) -> Smaller<'_> {
 
 /// Lengths below one, from nothing on ever nearer to it.
 fn cuts(length: usize) -> impl Iterator<Item = usize> {
-    std::iter::successors(Some(length), |part| Some(part / 2)).take_while(|part| *part != 0).map(move |part| length - part)
+    std::iter::successors(Some(length), |part| Some(part / 2))
+        .take_while(|part| *part != 0)
+        .map(move |part| length - part)
 }
 
 /// A list that is cut at its end, and one that lacks a part in the middle.
@@ -153,9 +157,9 @@ fn shorter<V: Clone>(items: &[V]) -> impl Iterator<Item = Vec<V>> {
     let sizes = std::iter::successors(Some(items.len() / 2), |size| Some(size / 2)).take_while(|size| *size != 0);
     let sizes = sizes.take_while(|size| items.len() / size <= ONE_BY_ONE);
     let without = sizes.flat_map(move |size| {
-        (0..items.len()).step_by(size).map(move |start| {
-            items.iter().take(start).chain(items.iter().skip(start + size)).cloned().collect()
-        })
+        (0..items.len())
+            .step_by(size)
+            .map(move |start| items.iter().take(start).chain(items.iter().skip(start + size)).cloned().collect())
     });
     cut.chain(without)
 }
@@ -176,12 +180,16 @@ mod tests {
     /// Goes on from whichever smaller value still fails, as a run does.
     fn shrunk(types: &[Type], mut samples: Vec<Sample>, fails: impl Fn(&[Sample]) -> bool) -> (String, usize) {
         let mut tries = 0;
-        while let Some(next) = smaller_arguments(types, &samples).find(|next| {
-            tries += 1;
-            assert!(tries < 5000, "it doesn't end");
-            fails(next)
-        }) {
-            samples = next;
+        loop {
+            let next = smaller_arguments(types, &samples).find(|next| {
+                tries += 1;
+                assert!(tries < 5000, "it doesn't end");
+                fails(next)
+            });
+            match next {
+                Some(next) => samples = next,
+                None => break,
+            }
         }
         (samples.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "), tries)
     }
@@ -229,7 +237,8 @@ mod tests {
         let ty = Type::record([("a", Type::list(Type::option(Type::option(Type::U8)))), ("b", Type::STRING)]).unwrap();
         let fails = |samples: &[Sample]| samples[0].to_string().contains("some(none)");
         let some = |inner| Sample::Known("some", Some(Box::new(inner)));
-        let items = vec![some(some(Sample::Integer(7))), some(Sample::Known("none", None)), Sample::Known("none", None)];
+        let items =
+            vec![some(some(Sample::Integer(7))), some(Sample::Known("none", None)), Sample::Known("none", None)];
         let fields = vec![("a".to_owned(), Sample::List(items)), ("b".to_owned(), Sample::Text("xyz".to_owned()))];
         assert_eq!(shrunk(&[ty], vec![Sample::Record(fields)], fails).0, "{a: [some(none)], b: \"\"}");
     }

@@ -56,8 +56,6 @@ fn edits_of(text: &str, case: &Case, verdict: &Verdict) -> Option<Vec<Edit>> {
     for seen in &verdict.seen {
         match seen {
             Seen::Returned(n, value) if several => {
-                // A step that returned where a stop was expected: the stop goes.
-                edits.extend(replaced(text, case, &["message", "stops"], "")?);
                 let Some(value) = value else { continue };
                 match case.places.steps.get(*n)? {
                     StepPlace::Value(place) => edits.push((place.clone(), toml(value))),
@@ -98,22 +96,16 @@ fn replaced(text: &str, case: &Case, keys: &[&str], lines: &str) -> Option<Vec<E
     Some(edits)
 }
 
-/// The keys whose place is taken by what was seen.
+/// The keys whose place is taken by what was seen. No two that are seen together take the same one.
 fn keys(seen: &Seen) -> &'static [&'static str] {
     match seen {
-        Seen::Returned(..) => &["message", "returns", "stops"],
-        Seen::Stopped(_) | Seen::Output(_) | Seen::Failed(..) => &[
-            "exit",
-            "failure",
-            "failure-text",
-            "message",
-            "output",
-            "output-hex",
-            "output-repeat",
-            "returns",
-            "stops",
-        ],
-        Seen::Exited(_) => &["exit", "message", "stops"],
+        Seen::Returned(..) => &["returns"],
+        Seen::Output(_) | Seen::Failed(..) => &["failure", "failure-text", "output", "output-hex", "output-repeat"],
+        Seen::Stopped(_) => {
+            &["exit", "failure", "failure-text", "message", "output", "output-hex", "output-repeat", "returns", "stops"]
+        }
+        Seen::Exited(_) => &["exit"],
+        Seen::NotStopped => &["message", "stops"],
         Seen::Varied => &[],
         Seen::Wrote("stderr", _) => &["stderr", "stderr-hex", "stderr-repeat"],
         Seen::Wrote(..) => &["stdout", "stdout-hex", "stdout-repeat"],
@@ -129,7 +121,7 @@ fn lines(seen: &Seen) -> String {
         Seen::Output(bytes) => written("output", bytes),
         Seen::Exited(status) => format!("exit = {status}"),
         Seen::Wrote(stream, bytes) => written(stream, bytes),
-        Seen::Varied => String::new(),
+        Seen::NotStopped | Seen::Varied => String::new(),
     }
 }
 
@@ -214,7 +206,7 @@ mod tests {
                     [[case]]\nname = 'c'\n[[case.step]]\ncall = 'f()'\n[[case.step]]\ncall = 'g()'\n";
         let seen = vec![
             vec![Seen::Stopped("limit.wall".into())],
-            vec![returned(0, "2"), returned(1, "3")],
+            vec![returned(0, "2"), Seen::NotStopped, returned(1, "3")],
             vec![Seen::Stopped("limit.cpu".into())],
         ];
         let found = updated(text, seen);
@@ -223,7 +215,15 @@ mod tests {
                     [[case]]\nname = 'c'\nstops = 'limit.cpu'\n[[case.step]]\ncall = 'f()'\n[[case.step]]\ncall = 'g()'\n";
         assert_eq!(found, Updated { text: expected.to_owned(), changed: 3, left: Vec::new() });
         let line = updated(text, vec![vec![], vec![], vec![returned(0, "7")]]);
-        assert!(line.text.ends_with("[[case.step]]\ncall = 'f()'\nreturns = '7'\n[[case.step]]\ncall = 'g()'\n"), "{line:?}");
+        assert!(
+            line.text.ends_with("[[case.step]]\ncall = 'f()'\nreturns = '7'\n[[case.step]]\ncall = 'g()'\n"),
+            "{line:?}"
+        );
+        let stays = updated(text, vec![vec![], vec![returned(0, "2")], vec![]]);
+        assert!(
+            stays.text.contains("returns = '2' }, { call = 'g()' }")
+                && stays.text.contains("stops = 'trapped'\n\n[[case]]\nname = 'c'")
+        );
         let program = "[[case]]\nname = 'a'\nargs = []\nstdout = 'x'\nexit = 3\n";
         let found = updated(program, vec![vec![Seen::Exited(4), Seen::Wrote("stdout", b"y".to_vec())]]);
         assert_eq!(found.text, "[[case]]\nname = 'a'\nargs = []\nstdout = 'y'\nexit = 4\n");
@@ -233,8 +233,7 @@ mod tests {
     fn what_is_not_updated_is_said_by_name() {
         let text = "[[case]]\nname = 'a'\ncall = 'f()'\nreturns = '1'\n\n[[case]]\nname = 'b'\ncall = 'f()'\n";
         let suite = Suite::parse(text).unwrap();
-        let mut verdicts: Vec<Verdict> =
-            suite.cases.iter().map(|case| verdict(case, vec![returned(0, "2")])).collect();
+        let mut verdicts: Vec<Verdict> = suite.cases.iter().map(|case| verdict(case, vec![returned(0, "2")])).collect();
         verdicts[0].problems.push(Problem::new("the log differs"));
         verdicts[1].status = Status::Broken;
         verdicts[1].problems = vec![Problem::new("no such function")];

@@ -68,6 +68,8 @@ pub enum Seen {
     Exited(u8),
     /// What a program wrote to `stdout` or `stderr`.
     Wrote(&'static str, Vec<u8>),
+    /// It returned, where a stop was expected; what it returned stands beside this.
+    NotStopped,
     /// Two instances answered differently, which no value says.
     Varied,
 }

@@ -29,7 +29,7 @@ pub(crate) fn whole<V: WasmValue>(value: &V) -> Option<String> {
 }
 
 /// The text form escapes line ends by itself; what is left is what could drive a terminal.
-pub(super) fn escape_quoted(text: &str) -> String {
+pub(crate) fn escape_quoted(text: &str) -> String {
     escape_lines(text).replace('\n', "\\n")
 }
 

@@ -24,7 +24,7 @@ impl Test {
     /// Calls every function, and returns the exit status.
     pub(super) async fn generated(&self, conductor: &Arc<Conductor>, calls: u64, interrupt: &Interrupt) -> u8 {
         let known: Vec<String> = StopReason::ALL.iter().map(ToString::to_string).collect();
-        for unknown in self.allow.iter().filter(|reason| !known.contains(reason)) {
+        if let Some(unknown) = self.allow.iter().find(|reason| !known.contains(reason)) {
             report::error(&format!("there is no stop reason `{}`", host::escape(unknown)));
             report::hint("docs/stop-reasons.md has the list");
             return USAGE;
@@ -57,7 +57,11 @@ impl Test {
                 _ => None,
             })
             .collect();
-        let text = if self.json { self.fuzz_json(&results, !unrun.is_empty()) } else { self.fuzz_text(&results, &unrun, &cases) };
+        let text = if self.json {
+            self.fuzz_json(&results, !unrun.is_empty())
+        } else {
+            self.fuzz_text(&results, &unrun, &cases)
+        };
         // A reader that has gone away had what it wanted.
         let _ = std::io::stdout().write_all(text.as_bytes());
         let mut status = if cases.is_empty() { 0 } else { FAILED };
@@ -83,7 +87,8 @@ impl Test {
         }
         if self.save.is_none() {
             for case in cases {
-                let _ = write!(text, "\n{}", host::escape(case).replace("\\n", "\n").replace("\\\\", "\\"));
+                // What the component chose in it is escaped, as TOML and WAVE have it.
+                let _ = write!(text, "\n{case}");
             }
             text += if cases.is_empty() { "" } else { "\n" };
         }

@@ -77,6 +77,39 @@ impl Reader<'_> {
             self.error(value.span(), format!("a case has one of `{key}` and `{name}`"));
         }
         let text = self.string(&name, value)?;
-        Regex::new(&text).map(Written::Match).map_err(|error| self.error(value.span(), format!("`{name}`: {error}"))).ok()
+        Regex::new(&text)
+            .map(Written::Match)
+            .map_err(|error| self.error(value.span(), format!("`{name}`: {error}")))
+            .ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::contract::Suite;
+
+    #[test]
+    fn what_a_session_or_a_program_says_is_strict() {
+        let wrong = |rest: &str| Suite::parse(&format!("[[case]]\nname = \"a\"\n{rest}\n")).unwrap_err().to_string();
+        for (rest, message) in [
+            ("step = [{ drop = 'r', call = 'f()' }]", "a step has either `call` or `drop`"),
+            ("step = [{ let = 'r' }]", "a step has either `call` or `drop`"),
+            ("step = [{ call = 'f()', let = '$r' }]", "`let` is a name"),
+            ("step = [{ call = 'f()', let = 'r', returns = '1' }]", "a step has `returns` or `let`"),
+            ("step = [{ drop = 'R S' }]", "`drop` is a name"),
+            ("call = 'f()'\nlet = 'r'", "unknown key `let`"),
+            ("call = 'f()'\nstdin = 'r'", "`stdin` is for programs"),
+            ("args = []\nstdout = ''\nstdout-matches = ''", "one of `stdout` and `stdout-matches`"),
+            ("args = []\nexit = 256", "`exit` is a number from 0 to 255"),
+            ("args = []\nexit = 1\nstops = 'trapped'", "one of `exit` and `stops`"),
+            ("args = 'x'", "`args` must be an array"),
+            ("args = []\ncall = 'f()'", "a case has one of"),
+            ("args = []\nreturns = '1'", "`returns` is for functions"),
+            ("call = 'f()'\ninstances = 0", "from 1 to 16"),
+            ("call = 'f()'\ninstances = 17", "from 1 to 16"),
+        ] {
+            assert!(wrong(rest).contains(message), "{rest}: {}", wrong(rest));
+        }
+        assert!(Suite::parse("[[case]]\nname = 'a'\ncall = 'f()'\ninstances = 16\n").is_ok());
     }
 }

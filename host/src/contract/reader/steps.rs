@@ -67,7 +67,8 @@ impl Reader<'_> {
             if letters && text.starts_with(|c: char| c.is_ascii_alphabetic()) {
                 return Ok(text.to_owned());
             }
-            let message = format!("`{key}` is a name: letters, digits and `-`, without the `$` that stands before its use");
+            let message =
+                format!("`{key}` is a name: letters, digits and `-`, without the `$` that stands before its use");
             Err(Wrong { span: 0..text.len(), message })
         })
     }
