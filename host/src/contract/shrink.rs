@@ -194,12 +194,18 @@ mod tests {
         (samples.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "), tries)
     }
 
+    /// What is generated, but for the long ones, which take long to read a hundred times.
+    fn short(ty: &Type, seed: u64, round: u64) -> Option<Vec<Sample>> {
+        inputs(std::slice::from_ref(ty), seed, round)
+            .filter(|samples| samples.iter().all(|s| s.to_string().len() < 5000))
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
         fn what_is_smaller_is_of_the_same_type(ty in types(), seed: u64, round in 0_u64..300) {
-            if let Some(samples) = inputs(std::slice::from_ref(&ty), seed, round) {
+            if let Some(samples) = short(&ty, seed, round) {
                 for smaller in smaller_arguments(std::slice::from_ref(&ty), &samples).take(100) {
                     prop_assert_ne!(smaller[0].to_string(), samples[0].to_string());
                     value(&ty, &smaller[0]);
@@ -210,7 +216,7 @@ mod tests {
         /// Where everything fails, it ends at the least value of the type.
         #[test]
         fn it_ends_at_the_least_value(ty in types(), seed: u64, round in 0_u64..300) {
-            if let Some(samples) = inputs(std::slice::from_ref(&ty), seed, round) {
+            if let Some(samples) = short(&ty, seed, round) {
                 let (text, _) = shrunk(std::slice::from_ref(&ty), samples, |_| true);
                 prop_assert_eq!(text, smallest(&ty).unwrap().to_string());
             }
