@@ -373,7 +373,10 @@ async fn tiers(file: &str) -> anyhow::Result<()> {
         anyhow::ensure!(ended.receipt.stop.reason == "returned", "{:?}", ended.receipt.stop);
         let first = began.elapsed().as_secs_f64();
         host.settled().await;
-        println!("tiers {file}: {compiler}: first answer after {first:.2} s, all code after {:.2} s", began.elapsed().as_secs_f64());
+        println!(
+            "tiers {file}: {compiler}: first answer after {first:.2} s, all code after {:.2} s",
+            began.elapsed().as_secs_f64()
+        );
         loaded.push((host, component, tenant, first));
     }
     let [(a_host, a_component, a_tenant, alone), (b_host, b_component, b_tenant, tiered)] = &loaded[..] else {
@@ -384,12 +387,13 @@ async fn tiers(file: &str) -> anyhow::Result<()> {
         anyhow::ensure!(ended.receipt.host.compiler.as_deref() == Some("cranelift"), "{:?}", ended.receipt.stop);
         Ok(())
     };
-    let both = pairs(
-        async || run(b_host, b_component, b_tenant).await,
-        async || run(a_host, a_component, a_tenant).await,
-        1,
+    let both =
+        pairs(async || run(b_host, b_component, b_tenant).await, async || run(a_host, a_component, a_tenant).await, 1);
+    println!(
+        "tiers {file}: first answer {:.3} of the wait for Cranelift alone; after the change {}",
+        tiered / alone,
+        both.await?.shown("time without tiers")
     );
-    println!("tiers {file}: first answer {:.3} of the wait for Cranelift alone; after the change {}", tiered / alone, both.await?.shown("time without tiers"));
     Ok(())
 }
 

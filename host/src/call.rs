@@ -222,6 +222,11 @@ fn at(message: &str) -> String {
     escape(message.lines().next().unwrap_or_default())
 }
 
+/// Whether values of a type have a text form.
+pub(crate) fn has_text_form(ty: &Type) -> bool {
+    unsupported(ty).is_none()
+}
+
 /// What of a type keeps it from being called by name.
 fn unsupported(ty: &Type) -> Option<&'static str> {
     look(ty, &mut { MAX_TYPES })

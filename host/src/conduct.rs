@@ -7,26 +7,36 @@
 //! Threat model: the case file is its author's, the component may be anybody's. It runs without a grant beyond the
 //! configuration that the case gives it, and a wrong value of it is text that is escaped and bounded.
 
+mod fuzz;
+mod judge;
 mod plan;
+mod replay;
 mod script;
+mod session;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use tokio::sync::OnceCell;
+use wasmtime::component::Val;
 
-use self::plan::{Plan, PlannedCall};
+pub use self::fuzz::{Found, Fuzz, Fuzzed};
+use self::plan::{Plan, Planned};
+pub use self::replay::Replayed;
 use self::script::Script;
-use crate::bindings::{Failure, Input};
+use crate::bindings::Input;
+use crate::cache::Cache;
+use crate::call::{self, Function};
+use crate::compile::child::ChildCompiler;
 use crate::component::Component;
-use crate::contract::{
-    Case, Expected, JobExpected, Problem, Seen, Status, Step, Target, Verdict, Work, shown, version,
-};
+use crate::contract::{Case, Problem, Seen, Status, Target, Verdict, Work, version};
 use crate::engine::EngineKey;
 use crate::host::Host;
-use crate::invoke::{Ended, Invocation, Value};
-use crate::outcome::{Outcome, Stop};
-use crate::policy::{Policy, Span};
+use crate::invoke::{Invocation, Stdin};
+use crate::outcome::Stop;
+use crate::policy::{Policy, Span, StdioGrant};
+use crate::stdio::{Buffer, Sink};
 use crate::tenant::Tenant;
 use crate::text::escape;
 
@@ -35,11 +45,20 @@ pub struct Conductor {
     host: Host<Script>,
     bytes: Vec<u8>,
     /// The component by what is compiled into it.
-    loaded: Mutex<HashMap<EngineKey, Arc<OnceCell<Component<Script>>>>>,
+    loaded: Mutex<HashMap<EngineKey, Arc<OnceCell<Arc<Loaded>>>>>,
     /// The component by what is compiled into it and which of its imports are the host's own.
     linked: Mutex<HashMap<Linkage, Component<Script>>>,
     /// The interfaces that the host offers.
     offered: Vec<String>,
+    /// For each policy that cases have had, up to some.
+    tenants: Mutex<Vec<Tenant>>,
+}
+
+/// A component with its functions, which are looked at in every case.
+struct Loaded {
+    component: Component<Script>,
+    exports: Vec<Function>,
+    imports: Vec<Function>,
 }
 
 /// What a component was compiled for, and which of its imports are the host's own.
@@ -47,6 +66,9 @@ type Linkage = (EngineKey, BTreeSet<String>);
 
 /// The tenant of a case.
 const TENANT: &str = "case";
+
+/// Policies that are kept: comparing with each is quick, and a file has few.
+const MAX_TENANTS: usize = 8;
 
 /// How long compiling may take, which for an interpreter on a busy machine is longer than any case.
 const COMPILING: Span = Span::from_millis(600_000);
@@ -57,10 +79,27 @@ impl Conductor {
     /// # Errors
     /// A stop whose reason is `refused.…` or `limit.component-size`.
     pub async fn new(bytes: Vec<u8>) -> Result<Self, Stop> {
-        let host = Host::builder().any_import().build().map_err(|error| Stop::host_fault(error.to_string()))?;
+        Self::with(bytes, None, None).await
+    }
+
+    /// The same with compiled code that is kept, and compiled in a process of its own: see [`HostBuilder::cache`] and
+    /// [`HostBuilder::compile_in`].
+    ///
+    /// # Errors
+    /// The same, and `refused.compile-…`.
+    pub async fn with(bytes: Vec<u8>, cache: Option<Cache>, child: Option<ChildCompiler>) -> Result<Self, Stop> {
+        let mut builder = Host::builder().any_import();
+        if let Some(cache) = cache {
+            builder = builder.cache(cache);
+        }
+        if let Some(child) = child {
+            builder = builder.compile_in(child);
+        }
+        let host = builder.build().map_err(|error| Stop::host_fault(error.to_string()))?;
         let offered = Target::built_in("imports").map(|target| target.imports()).unwrap_or_default();
-        let conductor = Self { host, bytes, loaded: Mutex::default(), linked: Mutex::default(), offered };
-        conductor.load(&Policy::default()).await?;
+        let (loaded, linked, tenants) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let conductor = Self { host, bytes, loaded, linked, offered, tenants };
+        conductor.load(&default_policy()).await?;
         Ok(conductor)
     }
 
@@ -85,100 +124,110 @@ impl Conductor {
     }
 
     async fn attempt(&self, case: &Case, verdict: &mut Verdict) -> Result<(), Vec<Problem>> {
-        let mut policy = Policy::default();
-        for (kind, amount) in &case.limits {
-            policy.limits.set(*kind, *amount);
-        }
-        policy.grants.config = case.config.clone();
+        let mut policy = policy(case);
         let refused = |stop: Stop| vec![Problem::new(format!("{}: {}", stop.reason, stop.message))];
-        let component = self.load(&policy).await.map_err(refused)?;
-        let real = self.real(case, &component)?;
-        let plan = Plan::of(case, &component, &real)?;
-        let component = self.link(&component, EngineKey::of(&policy), real).map_err(refused)?;
-        let tenant = Tenant::new(TENANT, policy).map_err(|error| vec![Problem::new(error.to_string())])?;
-        let script = plan.script;
-        match &case.work {
-            Work::Job(job) => {
-                let input =
-                    Input { body: job.body.clone(), content_type: job.content_type.clone(), attributes: Vec::new() };
-                let invocation = Invocation::job(&component, &tenant, input).extension(script.clone());
-                let ended = self.host.invoke(invocation).await;
-                verdict.wall_ns = ended.receipt.usage.wall_ns;
-                judge_job(case, &job.expected, job.content_type.as_deref(), &ended, verdict);
-                self.stopped(case, ended.outcome.stop(), &script, verdict);
+        let loaded = self.load(&policy).await.map_err(refused)?;
+        let real = self.real(case, &loaded)?;
+        let mut plan = Plan::of(case, &loaded, &real)?;
+        let component = self.link(&loaded.component, EngineKey::of(&policy), &real).map_err(refused)?;
+        let mut first: Option<Vec<Vec<Val>>> = None;
+        for instance in 0..case.instances {
+            if instance > 0 {
+                plan = Plan::of(case, &loaded, &real)?;
+                policy.grants.deterministic = Some(instance);
             }
-            Work::Calls(steps) => {
-                let name = plan.calls.first().map(PlannedCall::path).unwrap_or_default();
-                let calls = plan.calls;
-                let invocation = Invocation::custom(&component, &tenant, script.clone());
-                let ended = self
-                    .host
-                    .invoke_with(invocation, &name, move |store, instance| {
-                        Box::pin(async move {
-                            for call in calls {
-                                call.make(store, instance).await?;
-                            }
-                            Ok(())
-                        })
-                    })
-                    .await;
-                verdict.wall_ns = ended.receipt.usage.wall_ns;
-                judge_calls(case, steps, &script, &ended.outcome, verdict);
-                self.stopped(case, ended.outcome.stop(), &script, verdict);
+            let tenant = self.tenant(&policy)?;
+            let values = self.once(case, &component, &tenant, plan.script.clone(), plan.steps, verdict).await;
+            plan.steps = Vec::new();
+            if !verdict.problems.is_empty() {
+                break;
+            }
+            match &first {
+                Some(first) if *first != values => {
+                    verdict.problems.push(judge::varied(first, &values));
+                    verdict.seen.push(Seen::Varied);
+                    break;
+                }
+                Some(_) => {}
+                None => first = Some(values),
             }
         }
         Ok(())
     }
 
-    /// What is wrong with how it ended and with what it called.
-    fn stopped(&self, case: &Case, stop: Option<&Stop>, script: &Script, verdict: &mut Verdict) {
-        script.finish(verdict);
-        let failed_by_itself = matches!(stop, Some(stop) if stop.reason == crate::outcome::StopReason::Failed(1));
-        match (&case.stops, stop) {
-            // What stopped it was the case's own no to a call, which is told already.
-            (_, Some(_)) if script.has_problem() => {}
-            (Some(expected), Some(stop)) if *expected == stop.reason.to_string() => {
-                let message = escape(&stop.message);
-                if case.message.as_ref().is_some_and(|regex| !regex.is_match(stop.message.as_bytes())) {
-                    verdict.problems.push(Problem::new(format!("the message doesn't match: {message}")));
-                }
+    /// Runs it in one fresh instance, and gives the values of the calls where several instances are compared.
+    async fn once(
+        &self,
+        case: &Case,
+        component: &Component<Script>,
+        tenant: &Tenant,
+        script: Script,
+        steps: Vec<Planned>,
+        verdict: &mut Verdict,
+    ) -> Vec<Vec<Val>> {
+        match &case.work {
+            Work::Job(job) => {
+                let input =
+                    Input { body: job.body.clone(), content_type: job.content_type.clone(), attributes: Vec::new() };
+                let invocation = Invocation::job(component, tenant, input).extension(script.clone());
+                let ended = self.host.invoke(invocation).await;
+                verdict.wall_ns = ended.receipt.timings.total_ns;
+                let instead = judge::job(case, job, &ended, verdict);
+                judge::stopped(case, ended.outcome.stop(), instead, &script, verdict);
+                Vec::new()
             }
-            (Some(expected), Some(stop)) => {
-                verdict.seen.push(Seen::Stopped(stop.reason.to_string()));
-                let message = format!("expected it to stop with `{expected}`, and it stopped with `{}`", stop.reason);
-                verdict.problems.push(Problem::new(message).with([escape(&stop.message)]));
+            Work::Program(program) => {
+                let (stdout, stderr) = (Buffer::default(), Buffer::default());
+                let invocation = Invocation::command(component, tenant)
+                    .extension(script.clone())
+                    .stdin(Stdin::Bytes(Bytes::from(program.stdin.clone())))
+                    .stdout(Sink::Buffer(stdout.clone()))
+                    .stderr(Sink::Buffer(stderr.clone()));
+                let ended = self.host.invoke(invocation).await;
+                verdict.wall_ns = ended.receipt.timings.total_ns;
+                let written = (stdout.take(), stderr.take());
+                let instead = judge::program(case, program, &ended.outcome, written, verdict);
+                judge::stopped(case, ended.outcome.stop(), instead, &script, verdict);
+                Vec::new()
             }
-            (Some(expected), None) => {
-                verdict.problems.push(Problem::new(format!("expected it to stop with `{expected}`, and it returned")));
+            Work::Calls(asked) => {
+                let name = steps.first().map(Planned::path).unwrap_or_default();
+                let invocation = Invocation::custom(component, tenant, script.clone());
+                let ended = self
+                    .host
+                    .invoke_with(invocation, &name, move |store, instance| {
+                        Box::pin(session::run(steps, store, instance))
+                    })
+                    .await;
+                verdict.wall_ns = ended.receipt.timings.total_ns;
+                let mut answers = script.returned();
+                let instead = judge::calls(case, asked, &answers, &ended.outcome, verdict);
+                judge::stopped(case, ended.outcome.stop(), instead, &script, verdict);
+                answers.iter_mut().map(|answer| std::mem::take(&mut answer.values)).collect()
             }
-            // A job's failure is judged with its output.
-            (None, Some(_)) if failed_by_itself => {}
-            (None, Some(stop)) => {
-                verdict.seen.push(Seen::Stopped(stop.reason.to_string()));
-                let trace = stop.trace.iter().take(8).cloned();
-                let message = format!("it stopped with `{}`: {}", stop.reason, escape(&stop.message));
-                verdict.problems.push(Problem::new(message).with(trace));
-            }
-            (None, None) => {}
         }
     }
 
-    async fn load(&self, policy: &Policy) -> Result<Component<Script>, Stop> {
+    async fn load(&self, policy: &Policy) -> Result<Arc<Loaded>, Stop> {
         let key = EngineKey::of(policy);
         let cell = Arc::clone(self.loaded.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());
         // Compiling belongs to no case, so a case's deadline doesn't count for it.
         let load = || async {
-            let mut loading = Policy::default();
+            let mut loading = default_policy();
             loading.limits.fuel = policy.limits.fuel;
             loading.limits.stack = policy.limits.stack;
-            loading.limits.wall = COMPILING;
-            self.host.load(self.bytes.clone(), &loading).await
+            loading.limits.compile_wall = COMPILING;
+            let component = self.host.load(self.bytes.clone(), &loading).await?;
+            let inner = component.inner.pre().component();
+            let engine = inner.engine();
+            let (exports, imports) = (call::functions(inner, engine), call::imported(inner, engine));
+            Ok(Arc::new(Loaded { component, exports, imports }))
         };
         cell.get_or_try_init(load).await.cloned()
     }
 
     /// The imports that the host answers itself in this case.
-    fn real(&self, case: &Case, component: &Component<Script>) -> Result<BTreeSet<String>, Vec<Problem>> {
+    fn real(&self, case: &Case, loaded: &Loaded) -> Result<BTreeSet<String>, Vec<Problem>> {
         let mut names: Vec<&str> = case.real.iter().map(String::as_str).collect();
         if !case.config.is_empty() {
             names.extend(["sandbox:host/config", "wasi:config/store"]);
@@ -188,14 +237,19 @@ impl Conductor {
             None => name == import || name == version::split(import).0,
         };
         let mut real = BTreeSet::new();
-        for import in &component.facts().imports {
-            let Some(name) = names.iter().find(|name| means(name, import)) else { continue };
+        for import in &loaded.component.facts().imports {
+            let named = names.iter().find(|name| means(name, import));
+            let offered = self.offers(import);
+            // A program stands on more interfaces than anybody would name.
+            let implied = matches!(case.work, Work::Program(_)) && offered && !loaded.is_answered(case, import);
+            if named.is_none() && !implied {
+                continue;
+            }
             // A recorder stands in for the log where the case looks at what was sent.
             if case.log.is_some() && script::is_log(import) {
                 continue;
             }
-            let unversioned = version::split(import).0;
-            if !self.offered.iter().any(|offer| version::split(offer).0 == unversioned) {
+            if let (Some(name), false) = (named, offered) {
                 let message = format!("`{name}` is to be real, and the host doesn't offer `{}`", escape(import));
                 return Err(vec![Problem::new(message)]);
             }
@@ -204,125 +258,69 @@ impl Conductor {
         Ok(real)
     }
 
+    /// The tenant with a policy. Most cases have the same one, and a policy's digest takes longer than a small guest.
+    fn tenant(&self, policy: &Policy) -> Result<Tenant, Vec<Problem>> {
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tenant) = tenants.iter().find(|tenant| tenant.policy() == policy) {
+            return Ok(tenant.clone());
+        }
+        let tenant = Tenant::new(TENANT, policy.clone()).map_err(|error| vec![Problem::new(error.to_string())])?;
+        if tenants.len() >= MAX_TENANTS {
+            tenants.clear();
+        }
+        tenants.push(tenant.clone());
+        Ok(tenant)
+    }
+
+    /// Whether the host offers an interface, at whatever version.
+    fn offers(&self, import: &str) -> bool {
+        let unversioned = version::split(import).0;
+        self.offered.iter().any(|offer| version::split(offer).0 == unversioned)
+    }
+
     fn link(
         &self,
         component: &Component<Script>,
         key: EngineKey,
-        real: BTreeSet<String>,
+        real: &BTreeSet<String>,
     ) -> Result<Component<Script>, Stop> {
-        let place = (key, real);
+        let place = (key, real.clone());
         if let Some(linked) = self.linked.lock().unwrap_or_else(PoisonError::into_inner).get(&place) {
             return Ok(linked.clone());
         }
         let linked =
-            self.host.relink(component, |linker, component| script::lay(linker, component, &place.1, &self.offered))?;
+            self.host.relink(component, |linker, component| script::lay(linker, component, real, &self.offered))?;
         self.linked.lock().unwrap_or_else(PoisonError::into_inner).insert(place, linked.clone());
         Ok(linked)
     }
 }
 
-fn judge_job(case: &Case, expected: &JobExpected, content_type: Option<&str>, ended: &Ended, verdict: &mut Verdict) {
-    let Some(Value::Job(result)) = ended.outcome.value() else { return };
-    let mut problem = |problem: Problem| verdict.problems.push(problem);
-    match (result, expected) {
-        (Ok(output), JobExpected::Output(body)) => {
-            if output.body != *body {
-                problem(Problem::new("the output differs").with(bytes_differ(body, &output.body)));
-            }
-            if output.content_type.as_deref() != content_type {
-                let said =
-                    output.content_type.as_deref().map_or("none".to_owned(), |text| format!("`{}`", escape(text)));
-                problem(Problem::new(format!("the output's content type is {said}, and not the input's")));
-            }
-            if !output.attributes.is_empty() {
-                problem(Problem::new("the output has attributes"));
-            }
-            verdict.seen.push(Seen::Output(output.body.clone()));
-        }
-        (Err(failure), expected) => {
-            let (name, text) = match failure {
-                Failure::InvalidInput(text) => ("invalid-input", text),
-                Failure::InvalidConfig(text) => ("invalid-config", text),
-                Failure::Other(text) => ("other", text),
-            };
-            let fits = matches!(expected, JobExpected::Failure(wanted, wanted_text)
-                if wanted == name && wanted_text.as_ref().is_none_or(|wanted| wanted == text));
-            if !fits && case.stops.is_none() {
-                let seen = format!("found     {name}: {}", bounded(text));
-                let wanted = match expected {
-                    JobExpected::Failure(name, Some(text)) => vec![format!("expected  {name}: {}", bounded(text))],
-                    JobExpected::Failure(name, None) => vec![format!("expected  {name}")],
-                    _ => Vec::new(),
-                };
-                let lines = wanted.into_iter().chain([seen]);
-                problem(Problem::new("the job failed in another way than it should").with(lines));
-            }
-            verdict.seen.push(Seen::Failed(name.to_owned(), text.clone()));
-        }
-        (Ok(output), JobExpected::Failure(name, _)) => {
-            problem(Problem::new(format!("the job should fail with `{name}`, and it has an output")));
-            verdict.seen.push(Seen::Output(output.body.clone()));
-        }
-        (Ok(output), JobExpected::Stop) => verdict.seen.push(Seen::Output(output.body.clone())),
+impl Loaded {
+    /// Whether the case answers a function of an imported interface.
+    fn is_answered(&self, case: &Case, import: &str) -> bool {
+        let functions = self.imports.iter().filter(|function| function.interface.as_deref() == Some(import));
+        let paths = || case.imports.iter().map(|expectation| expectation.call.value.path.as_str());
+        functions.into_iter().any(|function| paths().any(|path| function.is_meant(path)))
     }
 }
 
-fn judge_calls<R>(case: &Case, steps: &[Step], script: &Script, outcome: &Outcome<R>, verdict: &mut Verdict) {
-    let returned = script.returned();
-    let several = steps.len() > 1;
-    for (n, (step, values)) in steps.iter().zip(&returned).enumerate() {
-        let which = if several { format!("step {}, `{}`: ", n + 1, bounded(&step.call.text)) } else { String::new() };
-        match (&step.expected, values.first()) {
-            (Expected::Value(pattern), Some(value)) => {
-                let differences = pattern.value.differences(value);
-                if !differences.is_empty() {
-                    let lines = differences.iter().flat_map(|difference| {
-                        let at = if difference.path.is_empty() { "the value" } else { difference.path.as_str() };
-                        [
-                            format!("{at}: expected  {}", difference.expected),
-                            format!("{at}: found     {}", difference.found),
-                        ]
-                    });
-                    verdict.problems.push(Problem::new(format!("{which}the value differs")).with(lines));
-                }
-                verdict.seen.push(Seen::Returned(n, script::wave(value)));
-            }
-            (Expected::Nothing, Some(value)) if case.stops.is_none() && n + 1 == steps.len() => {
-                let message = format!("{which}nothing says what it returns: `returns = '…'` is missing");
-                verdict.problems.push(Problem::new(message).with([format!("found  {}", shown(value))]));
-                verdict.seen.push(Seen::Returned(n, script::wave(value)));
-            }
-            _ => {}
-        }
-    }
-    let stuck = if several && outcome.stop().is_some() { steps.get(returned.len()) } else { None };
-    if let (Some(step), None) = (stuck, &case.stops) {
-        let which = format!("step {}, `{}`", returned.len() + 1, bounded(&step.call.text));
-        verdict.problems.push(Problem::new(format!("it got as far as {which}")));
-    }
+/// The policy that cases begin with: nothing is granted, and clocks and random bytes are the same in every run.
+fn default_policy() -> Policy {
+    let mut policy = Policy::default();
+    policy.grants.deterministic = Some(0);
+    policy
 }
 
-/// Two texts or lumps of bytes around the first place where they differ.
-fn bytes_differ(expected: &[u8], found: &[u8]) -> Vec<String> {
-    /// Bytes that are shown before and after the place.
-    const AROUND: usize = 60;
-    let at = expected.iter().zip(found).position(|(a, b)| a != b).unwrap_or(expected.len().min(found.len()));
-    let part = |bytes: &[u8]| {
-        let start = at.saturating_sub(AROUND);
-        let part = bytes.get(start..bytes.len().min(at + AROUND)).unwrap_or_default();
-        let (before, after) = (if start > 0 { "…" } else { "" }, if at + AROUND < bytes.len() { "…" } else { "" });
-        format!("{before}{}{after}", part.escape_ascii())
-    };
-    vec![
-        format!("expected  {}", part(expected)),
-        format!("found     {}", part(found)),
-        format!("from byte {at}, of {} that were expected and {} that were found", expected.len(), found.len()),
-    ]
-}
-
-/// A text that somebody chose, in one line that isn't too long.
-fn bounded(text: &str) -> String {
-    let end = text.floor_char_boundary(200);
-    let more = if end < text.len() { "…" } else { "" };
-    format!("{}{more}", escape(text.get(..end).unwrap_or_default()))
+fn policy(case: &Case) -> Policy {
+    let mut policy = default_policy();
+    for (kind, amount) in &case.limits {
+        policy.limits.set(*kind, *amount);
+    }
+    policy.grants.config = case.config.clone();
+    if let Work::Program(program) = &case.work {
+        policy.grants.args = program.args.clone();
+        policy.grants.env = program.env.clone();
+        policy.grants.stdio = Some(StdioGrant { stdin: true, stdout: true, stderr: true });
+    }
+    policy
 }

@@ -13,25 +13,39 @@ mod cases;
 mod check;
 mod compare;
 mod finding;
+mod forward;
+mod generate;
 mod grants;
 mod matching;
 mod pattern;
 mod reader;
+mod sample;
 mod show;
+mod shrink;
 mod target;
+mod update;
 mod verdict;
 pub(crate) mod version;
+pub(crate) mod wave;
 
 pub use self::cases::{
-    Case, Config, Expectation, Expected, Fault, Job, JobExpected, Step, Suite, SuiteError, SuiteErrors, Text, Times,
-    Work,
+    Case, Config, Expectation, Expected, Fault, Job, JobExpected, Program, Step, StepCall, Suite, SuiteError,
+    SuiteErrors, Text, Times, Work, Written,
 };
 pub use self::check::check;
 pub use self::finding::{Code, Finding, Report, Severity};
-pub use self::matching::{Difference, shown};
+pub(crate) use self::forward::{Path, forwarder};
+pub(crate) use self::generate::{inputs, smallest};
+pub use self::matching::Difference;
 pub use self::pattern::{Call, Node, Wrong};
+pub(crate) use self::sample::Sample;
+pub(crate) use self::shrink::smaller_arguments;
 pub use self::target::{BUILT_IN, Target};
-pub use self::verdict::{Problem, Seen, Status, Verdict, junit, update};
+pub(crate) use self::update::toml;
+pub use self::update::{Updated, update};
+pub use self::verdict::{Problem, Seen, Status, Verdict, junit};
+pub(crate) use self::wave::escape_quoted;
+pub use self::wave::shown;
 
 /// The name that was probably meant, if one is near enough.
 pub(crate) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
@@ -43,20 +57,25 @@ pub(crate) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> O
     near.filter(|(distance, _)| *distance <= most).map(|(_, candidate)| candidate)
 }
 
-/// How many characters must be changed, added or removed to get from one name to another.
+/// How many characters must be changed, added, removed or swapped with the next one to get from one name to another.
 fn distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().take(MAX_NAME).collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();
+    // The row before the last one, and its character: what a swap goes back to.
+    let (mut earlier, mut previous): (Vec<usize>, Option<char>) = (Vec::new(), None);
     for (i, a) in one.chars().take(MAX_NAME).enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        let mut next = vec![left];
-        for (above, b) in row.iter().skip(1).zip(&other) {
-            left = (diagonal + usize::from(a != *b)).min(left + 1).min(above + 1);
-            diagonal = *above;
-            next.push(left);
+        let mut next = vec![i + 1];
+        for (j, b) in other.iter().enumerate() {
+            let at = |row: &[usize], at: usize| row.get(at).copied().unwrap_or(usize::MAX / 2);
+            let mut least = (at(&row, j) + usize::from(a != *b)).min(at(&row, j + 1) + 1).min(at(&next, j) + 1);
+            let before = j.checked_sub(1).and_then(|before| other.get(before));
+            if previous == Some(*b) && before == Some(&a) {
+                least = least.min(at(&earlier, j - 1) + 1);
+            }
+            next.push(least);
         }
-        row = next;
+        earlier = std::mem::replace(&mut row, next);
+        previous = Some(a);
     }
     row.last().copied().unwrap_or_default()
 }
@@ -76,9 +95,12 @@ mod tests {
         let known = ["echo-point", "echo-points", "run"];
         assert_eq!(nearest("echo-pint", known.into_iter()), Some("echo-point"));
         assert_eq!(nearest("echopoints", known.into_iter()), Some("echo-points"));
-        assert_eq!(nearest("rnu", known.into_iter()), None);
+        assert_eq!(nearest("rnu", known.into_iter()), Some("run"));
+        assert_eq!(nearest("nru", known.into_iter()), None);
+        assert_eq!(nearest("nmae", ["name", "date"].into_iter()), Some("name"));
         assert_eq!(nearest("ran", known.into_iter()), Some("run"));
         assert_eq!(nearest("", [].into_iter()), None);
         assert_eq!((distance("", "abc"), distance("kitten", "sitting"), distance("same", "same")), (3, 3, 0));
+        assert_eq!((distance("ab", "ba"), distance("abcd", "badc"), distance("ca", "abc")), (1, 2, 3));
     }
 }

@@ -56,7 +56,7 @@ pub use call::FunctionCall;
 pub use compile::child::{COMPILE_WORKER, ChildCompiler};
 pub use compile::worker::compile_worker;
 pub use component::{Component, Facts, Form, Inspection, PREFIX, Sizes, World, read_component, refuse_by_prefix};
-pub use conduct::Conductor;
+pub use conduct::{Conductor, Found, Fuzz, Fuzzed, Replayed};
 pub use egress::{Resolve, SystemResolver};
 pub use engine::pool::Pool;
 pub use host::{Host, HostBuilder, HostError};

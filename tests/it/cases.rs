@@ -34,8 +34,10 @@ fn all_pass(verdicts: &[Verdict]) {
 async fn the_example_of_the_format_passes() {
     let page = std::fs::read_to_string(root().join("docs/contract.md")).unwrap();
     let blocks: Vec<&str> = page.split("```toml\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
-    let [shop_cases, redact_cases] = blocks.as_slice() else { panic!("{} examples", blocks.len()) };
+    let [shop_cases, redact_cases, cart_cases] = blocks.as_slice() else { panic!("{} examples", blocks.len()) };
     all_pass(&verdicts(shop(), shop_cases).await);
+    let cart = std::fs::read(root().join("tests/contract/cart.wat")).unwrap();
+    all_pass(&verdicts(cart, cart_cases).await);
     all_pass(&verdicts(redact(), redact_cases).await);
 }
 
@@ -139,4 +141,61 @@ fn the_report_is_the_same_however_many_run_at_once() {
     let alone = run("1");
     assert!(alone.len() > 60, "{alone:#?}");
     assert_eq!(alone, run("16"));
+}
+
+#[tokio::test]
+async fn a_resource_is_passed_from_step_to_step() {
+    let cart = std::fs::read(root().join("tests/contract/cart.wat")).unwrap();
+    let cases = std::fs::read_to_string(root().join("tests/contract/cart.toml")).unwrap();
+    all_pass(&verdicts(cart, &cases).await);
+}
+
+#[tokio::test]
+async fn a_program_is_a_case_too() {
+    let program = std::fs::read(crate::support::probe("args-env-stdin")).unwrap();
+    let cases = std::fs::read_to_string(root().join("tests/contract/program.toml")).unwrap();
+    all_pass(&verdicts(program, &cases).await);
+}
+
+/// What a program writes is bounded by the limits of its case: as much as the limit, and one byte more.
+#[tokio::test]
+async fn a_program_has_the_limits_of_its_case() {
+    let program = std::fs::read(crate::support::probe("args-env-stdin")).unwrap();
+    // The first line is `arg 0: `, twelve digits and the line's end: 20 bytes.
+    let case = |limit: u64, rest: &str| {
+        format!("[[case]]\nname = \"a\"\nargs = []\nstdin = \"abc\"\nlimits = {{ output = \"{limit}B\" }}\n{rest}\n")
+    };
+    all_pass(&verdicts(program.clone(), &case(23, "exit = 0")).await);
+    all_pass(&verdicts(program, &case(22, "stops = \"limit.output\"")).await);
+}
+
+/// What a call returns is held whole, so a case can't let it be of any size; and a value that fits is not written down.
+#[tokio::test]
+async fn a_large_value_stops_at_the_limit_of_the_case() {
+    let large = r#"(component
+        (core module $code
+            (memory (export "memory") 160)
+            (func (export "large") (param i32) (result i32)
+                (i32.store (i32.const 4) (local.get 0))
+                (i32.const 0)))
+        (core instance $run (instantiate $code))
+        (alias core export $run "memory" (core memory $memory))
+        (func (export "large") (param "bytes" u32) (result (list u8))
+            (canon lift (core func $run "large") (memory $memory))))"#;
+    let cases = r#"
+        [[case]]
+        name = "within the limit"
+        call = 'large(100000)'
+        returns = '[0, 0, ..]'
+        limits = { hostcall = "8MiB" }
+        [[case]]
+        name = "beyond the limit"
+        call = 'large(1000000)'
+        stops = "limit.hostcall"
+        limits = { hostcall = "8MiB" }
+    "#;
+    let found = verdicts(large.as_bytes().to_vec(), cases).await;
+    // The first four bytes are nothing, and the next four say how many there are.
+    all_pass(&found);
+    assert!(found.iter().all(|verdict| verdict.seen.is_empty()));
 }

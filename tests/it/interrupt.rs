@@ -72,3 +72,44 @@ fn a_guest_that_computes_is_stopped() {
 fn a_guest_that_waits_is_stopped() {
     interrupt(WAIT, "-INT");
 }
+
+/// What was over when ctrl-C came is told, in every form, and what wasn't is named.
+#[test]
+fn cases_that_were_over_are_told_after_an_interrupt() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let quick = file("quick.toml", "[[case]]\nname = \"quick\"\ncall = 'count()'\nreturns = '1'\n");
+    let hangs = file(
+        "hangs.toml",
+        "[[case]]\nname = \"hangs\"\ncall = 'spin()'\nlimits = { cpu = \"1h\", wall = \"1h\" }\n\n\
+         [[case]]\nname = \"after it\"\ncall = 'count()'\nreturns = '1'\n",
+    );
+    let results = folder.path().join("results.xml");
+    let mut child = host()
+        .args(["test", "--jobs", "1", "--junit"])
+        .args([&results, &crate::support::root().join("tests/contract/shop.wat"), &quick, &hangs])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The first file is over, and the second one never ends.
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut first = String::new();
+    stdout.read_line(&mut first).unwrap();
+    assert!(first.ends_with("quick.toml: 1 passed\n"), "{first}");
+    let status = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+    let (mut rest, mut stderr) = (String::new(), String::new());
+    stdout.read_to_string(&mut rest).unwrap();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{stderr}");
+    assert!(stderr.contains("error: cancelled: "), "{stderr}");
+    assert!(rest.ends_with("hangs.toml: 0 passed, 2 not run\n"), "{rest}");
+    let xml = std::fs::read_to_string(&results).unwrap();
+    assert!(xml.contains("name=\"quick\" time=") && xml.contains("skipped=\"2\""), "{xml}");
+    assert!(xml.contains("name=\"after it\"><skipped message=\"interrupted\"/>"), "{xml}");
+}

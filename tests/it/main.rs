@@ -22,6 +22,7 @@ mod contract;
 mod deterministic;
 mod endings;
 mod full_disk;
+mod generated;
 mod golden;
 mod grants;
 mod http;

@@ -45,6 +45,11 @@ impl Interrupt {
         Self(interrupt)
     }
 
+    /// Whether the user wants to stop.
+    pub(super) fn is_wished(&self) -> bool {
+        *self.0.borrow()
+    }
+
     /// Ends when the user wants to stop.
     pub(super) async fn wished(mut self) {
         if self.0.wait_for(|wished| *wished).await.is_err() {

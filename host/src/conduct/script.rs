@@ -39,7 +39,20 @@ struct Play {
     problem: Option<Problem>,
     expected_log: Option<Vec<String>>,
     log: Vec<(String, String)>,
-    returned: Vec<Vec<Val>>,
+    returned: Vec<Answer>,
+}
+
+/// What a step returned, as far as somebody looks at it.
+#[derive(Default)]
+pub(super) struct Answer {
+    /// Where it isn't what was expected.
+    pub(super) differences: Vec<Difference>,
+    pub(super) has_value: bool,
+    /// The value's text, cut and whole, where it isn't what was expected or nothing was.
+    pub(super) shown: String,
+    pub(super) text: Option<String>,
+    /// The value itself, where several instances are compared.
+    pub(super) values: Vec<Val>,
 }
 
 /// What a call is answered with.
@@ -58,11 +71,6 @@ struct Unknown;
 /// Whether an interface is one for messages to the operator.
 pub(super) fn is_log(interface: &str) -> bool {
     matches!(version::split(interface).0, "sandbox:host/log" | "wasi:logging/logging")
-}
-
-/// A value in WAVE, whole.
-pub(super) fn wave(value: &Val) -> String {
-    wasm_wave::to_string(value).unwrap_or_else(|_| "<no text form>".to_owned())
 }
 
 /// A value of a type whose first string or list of bytes has so many bytes.
@@ -143,13 +151,18 @@ impl Script {
     }
 
     /// Keeps what a step returned.
-    pub(super) fn keep(&self, results: Vec<Val>) {
-        self.play().returned.push(results);
+    pub(super) fn keep(&self, answer: Answer) {
+        self.play().returned.push(answer);
     }
 
     /// What the steps returned that came to their end.
-    pub(super) fn returned(&self) -> Vec<Vec<Val>> {
+    pub(super) fn returned(&self) -> Vec<Answer> {
         std::mem::take(&mut self.play().returned)
+    }
+
+    /// Ends the case with a problem.
+    pub(super) fn refuse(&self, problem: Problem) {
+        self.play().problem.get_or_insert(problem);
     }
 
     /// Whether the guest was stopped for a call that the case doesn't have.
@@ -247,6 +260,14 @@ impl Play {
             );
             return Problem::new(format!("the guest called `{call}`, which the case doesn't mention")).with([hint]);
         };
+        // Another one of the same function may be what was called, before its turn.
+        if let Some(other) = mentioned.iter().find(|part| part.count < part.times.most && part.fits(path, args)) {
+            let due = self.parts.iter().skip(self.next).find(|part| part.count < part.times.least);
+            let due = due.map(|due| format!("the case has `{}` before `{}`", escape(&due.text), escape(&other.text)));
+            return Problem::new(format!("the guest called `{call}` out of order"))
+                .with(due)
+                .with(["`order = \"any\"` allows every order".to_owned()]);
+        }
         if part.fits(path, args) {
             let why = if part.count >= part.times.most { "once more than the case says" } else { "out of order" };
             return Problem::new(format!("the guest called `{call}` {why}"))

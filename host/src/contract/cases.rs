@@ -43,6 +43,10 @@ pub struct Case {
     pub ordered: bool,
     /// Calls that the guest makes, and their answers.
     pub imports: Vec<Expectation>,
+    /// In how many fresh instances it runs, each with other random bytes, all of which must answer the same.
+    pub instances: u64,
+    /// What the host's configuration is when it is asked what the case answers for it.
+    pub replay: Config,
     pub(super) places: Places,
 }
 
@@ -56,6 +60,34 @@ pub enum Work {
     Job(Job),
     /// Functions by name, one after another in the same instance.
     Calls(Vec<Step>),
+    /// `wasi:cli/run.run`, with what a program sees and what it writes.
+    Program(Program),
+}
+
+/// A run of a program.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Arguments after the program's name.
+    pub args: Vec<String>,
+    /// Environment variables.
+    pub env: Config,
+    /// Standard input.
+    pub stdin: Vec<u8>,
+    /// What it writes to standard output, where that is looked at.
+    pub stdout: Option<Written>,
+    /// What it writes to standard error, where that is looked at.
+    pub stderr: Option<Written>,
+    /// Its exit status; none where a stop is expected.
+    pub exit: Option<u8>,
+}
+
+/// What a program is expected to write.
+#[derive(Clone, Debug)]
+pub enum Written {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// Something that the regular expression matches.
+    Match(Regex),
 }
 
 /// A job in the short form.
@@ -80,13 +112,24 @@ pub enum JobExpected {
     Stop,
 }
 
+/// One step of a session.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// A function is called.
+    Call(StepCall),
+    /// The resource of this name is dropped.
+    Drop(Text<String>),
+}
+
 /// One call of a function.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct StepCall {
     /// The function and its arguments.
     pub call: Text<Call>,
     /// What it returns.
     pub expected: Expected,
+    /// The name that the resource gets which it returns.
+    pub binds: Option<Text<String>>,
 }
 
 /// What is expected of a call.
@@ -96,6 +139,8 @@ pub enum Expected {
     Value(Text<Node>),
     /// That it returns; a function with a result needs more than that.
     Nothing,
+    /// That it returns, whatever it is.
+    Any,
 }
 
 /// Something that was read from a text in the file, for messages with a place.
@@ -122,6 +167,8 @@ pub struct Expectation {
     pub delay: Duration,
     /// How often.
     pub times: Times,
+    /// What the host itself answers, where that isn't what the case does.
+    pub replay: Option<Text<Node>>,
 }
 
 /// What goes wrong in an imported call.
@@ -145,12 +192,27 @@ pub struct Times {
 /// Where in the file things are that an update replaces.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Places {
-    /// Each key and value that says what is expected.
-    pub(super) expected: Vec<Range<usize>>,
-    /// The value of what each step returns.
-    pub(super) steps: Vec<Option<Range<usize>>>,
+    /// Each key that says what is expected, with the place of it and its value.
+    pub(super) expected: Vec<(String, Range<usize>)>,
+    /// Where each step says what it returns, or could.
+    pub(super) steps: Vec<StepPlace>,
+    /// Whether calls are written as steps, even if it is one.
+    pub(super) stepwise: bool,
     /// Where a line can be added.
     pub(super) insert: usize,
+}
+
+/// Where a step says what it returns.
+#[derive(Clone, Debug)]
+pub(super) enum StepPlace {
+    /// The value, to be replaced.
+    Value(Range<usize>),
+    /// Behind the call, in braces.
+    Inline(usize),
+    /// Behind the call, in a table of its own.
+    Line(usize),
+    /// A step that returns nothing that has a text.
+    None,
 }
 
 /// One thing that is wrong with a file of cases.
@@ -167,6 +229,36 @@ pub struct SuiteError {
 /// All that is wrong with a file of cases, in the order of the file. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct SuiteErrors(pub Vec<SuiteError>);
+
+impl Case {
+    /// One call, with imports answered, that expects nothing but that it returns.
+    pub(crate) fn of_call(
+        text: String,
+        call: Call,
+        imports: Vec<Expectation>,
+        real: Vec<String>,
+        instances: u64,
+    ) -> Self {
+        let call = Text { value: call, text, line: 1 };
+        let expected = Expected::Any;
+        Self {
+            name: String::new(),
+            line: 1,
+            work: Work::Calls(vec![Step::Call(StepCall { call, expected, binds: None })]),
+            stops: None,
+            message: None,
+            config: Config::new(),
+            log: None,
+            real,
+            limits: Vec::new(),
+            ordered: false,
+            imports,
+            instances,
+            replay: Config::new(),
+            places: Places::default(),
+        }
+    }
+}
 
 impl Suite {
     /// Reads a file of cases.

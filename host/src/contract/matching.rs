@@ -8,6 +8,7 @@ use wasm_wave::wasm::{WasmType, WasmTypeKind, WasmValue};
 
 use super::nearest;
 use super::pattern::{Kind, Node, Rest, Wrong};
+use super::wave::{MAX_SHOWN, escape_quoted, shown};
 use crate::text::{Bounded, escape};
 
 /// A place in a value where it isn't what was expected.
@@ -20,9 +21,6 @@ pub struct Difference {
     /// The value's side.
     pub found: String,
 }
-
-/// Bytes of a value that are shown in a difference.
-const MAX_SHOWN: usize = 300;
 
 /// Differences that are collected.
 const MAX_DIFFERENCES: usize = 20;
@@ -255,17 +253,21 @@ impl Node {
             (Ty::U32, Kind::Number(text)) => text.parse() == Ok(value.unwrap_u32()),
             (Ty::U64, Kind::Number(text)) => text.parse() == Ok(value.unwrap_u64()),
             (Ty::List | Ty::FixedLengthList, Kind::List(nodes, rest)) => {
-                let items: Vec<_> = value.unwrap_list().collect();
-                for (n, (node, item)) in nodes.iter().zip(&items).enumerate() {
-                    node.differ(&format!("{path}[{n}]"), item.as_ref(), found);
+                // One after the other: a guest may return millions.
+                let (mut expected, mut count) = (nodes.iter(), 0_usize);
+                for item in value.unwrap_list() {
+                    if let Some(node) = expected.next() {
+                        node.differ(&format!("{path}[{count}]"), item.as_ref(), found);
+                    }
+                    count += 1;
                 }
-                let fits = items.len() == nodes.len() || (*rest == Rest::Anything && items.len() > nodes.len());
+                let fits = count == nodes.len() || (*rest == Rest::Anything && count > nodes.len());
                 if !fits {
                     let more = if *rest == Rest::Anything { " or more" } else { "" };
                     found.push(Difference {
                         path: path.to_owned(),
                         expected: format!("{} items{more}", nodes.len()),
-                        found: format!("{} items: {}", items.len(), shown(value)),
+                        found: format!("{count} items: {}", shown(value)),
                     });
                 }
                 true
@@ -360,6 +362,7 @@ impl Node {
         };
         match &self.kind {
             Kind::Any => text.write_str("_"),
+            Kind::Handle(name) => write!(text, "${name}"),
             Kind::Regex(_) => text.write_str("a match of the regular expression"),
             Kind::About { value, within } => write!(text, "~{value}+-{within}"),
             Kind::Number(number) => text.write_str(number),
@@ -402,17 +405,4 @@ fn one_of<'n>(
         None => format!("there are {}", known.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
     };
     wrong(span, format!("there is no {word} `{name}`: {meant}"))
-}
-
-/// A value as text, cut where it gets long.
-pub fn shown<V: WasmValue>(value: &V) -> String {
-    let text = wasm_wave::to_string(value).unwrap_or_else(|_| "<no text form>".to_owned());
-    let end = text.floor_char_boundary(MAX_SHOWN);
-    let more = if end < text.len() { "…" } else { "" };
-    format!("{}{more}", escape_quoted(text.get(..end).unwrap_or_default()))
-}
-
-/// The text form escapes line ends by itself; what is left is what could drive a terminal.
-fn escape_quoted(text: &str) -> String {
-    crate::text::escape_lines(text).replace('\n', "\\n")
 }

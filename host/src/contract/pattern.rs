@@ -2,7 +2,8 @@
 //!
 //! A pattern is a value in which `_` stands for anything, `~"…"` for a string that has a match of the regular expression,
 //! `~1.5` for a number about that, `~1.5+-0.1` for one within a distance, and `..` at the end of a list or a record for
-//! whatever else there is. What is no pattern is the same text as everywhere else.
+//! whatever else there is. `$name` is a resource that has a name in its case. What is no pattern is the same text as
+//! everywhere else.
 
 use std::ops::Range;
 
@@ -34,6 +35,8 @@ pub(super) enum Kind {
     Tuple(Vec<Node>),
     Record(Vec<(String, Range<usize>, Node)>, Rest),
     Flags(Vec<(String, Range<usize>)>),
+    /// A resource that a step before this one has named.
+    Handle(String),
 }
 
 /// Whether there may be more than what is said.
@@ -77,6 +80,33 @@ impl Node {
         let node = parser.node()?;
         parser.end()?;
         Ok(node)
+    }
+
+    /// The name of the resource that this stands for, where it is one.
+    pub(crate) fn handle(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Handle(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Whether it stands for more than one value.
+    pub(crate) fn is_pattern(&self) -> bool {
+        match &self.kind {
+            Kind::Any | Kind::Regex(_) | Kind::About { .. } => true,
+            Kind::List(nodes, rest) => *rest == Rest::Anything || nodes.iter().any(Self::is_pattern),
+            Kind::Record(fields, rest) => {
+                *rest == Rest::Anything || fields.iter().any(|(_, _, node)| node.is_pattern())
+            }
+            Kind::Tuple(nodes) => nodes.iter().any(Self::is_pattern),
+            Kind::Case(_, node) => node.is_pattern(),
+            Kind::Number(_) | Kind::Text(_) | Kind::Char(_) | Kind::Name(_) | Kind::Flags(_) | Kind::Handle(_) => false,
+        }
+    }
+
+    /// Its place in the text.
+    pub(crate) fn span(&self) -> Range<usize> {
+        self.span.clone()
     }
 }
 
@@ -162,6 +192,10 @@ impl Parser<'_> {
                     (Some(one), None) => Kind::Char(one),
                     _ => return self.wrong(start..self.at, "a `char` is exactly one character"),
                 }
+            }
+            Some('$') => {
+                self.at += 1;
+                Kind::Handle(self.name()?.0)
             }
             Some('[') => {
                 let (nodes, rest) = self.several('[', ']')?;
@@ -410,6 +444,7 @@ mod tests {
             "{..}",
             "%true",
             "a-b(c)",
+            "$cart-2",
         ] {
             assert!(Node::parse(text).is_ok(), "{text}: {:?}", Node::parse(text));
         }

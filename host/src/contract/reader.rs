@@ -3,6 +3,8 @@
 //! A key that nothing reads is an error: a misspelt expectation must not become none.
 
 mod parts;
+mod program;
+mod steps;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -11,11 +13,9 @@ use regex_automata::meta::Regex;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::cases::{
-    Case, Config, Expected, Job, JobExpected, Places, Step, Suite, SuiteError, SuiteErrors, Text, Work, marked,
-};
+use super::cases::{Case, Config, Job, JobExpected, Places, Suite, SuiteError, SuiteErrors, Text, Work, marked};
 use super::nearest;
-use super::pattern::{Call, Node, Wrong};
+use super::pattern::Wrong;
 use crate::outcome::StopReason;
 use crate::policy::{LIMITS, LimitKind};
 
@@ -27,15 +27,19 @@ const MAX_ERRORS: usize = 100;
 const TOP: &[&str] = &["case", "defaults"];
 const DEFAULTS: &[&str] = &["config", "content-type", "limits", "order", "real"];
 const CASE: &[&str] = &[
+    "args",
     "call",
     "config",
     "content-type",
+    "env",
+    "exit",
     "failure",
     "failure-text",
     "import",
     "input",
     "input-hex",
     "input-repeat",
+    "instances",
     "limits",
     "log",
     "message",
@@ -45,19 +49,52 @@ const CASE: &[&str] = &[
     "output-hex",
     "output-repeat",
     "real",
+    "replay",
     "returns",
+    "stderr",
+    "stderr-hex",
+    "stderr-matches",
+    "stderr-repeat",
+    "stdin",
+    "stdin-hex",
+    "stdin-repeat",
+    "stdout",
+    "stdout-hex",
+    "stdout-matches",
+    "stdout-repeat",
     "step",
     "stops",
 ];
-const STEP: &[&str] = &["call", "returns"];
 
 /// Keys of a case that say what is expected of it.
-const EXPECTING: &[&str] =
-    &["failure", "failure-text", "message", "output", "output-hex", "output-repeat", "returns", "stops"];
+const EXPECTING: &[&str] = &[
+    "exit",
+    "failure",
+    "failure-text",
+    "message",
+    "output",
+    "output-hex",
+    "output-repeat",
+    "returns",
+    "stderr",
+    "stderr-hex",
+    "stderr-repeat",
+    "stdout",
+    "stdout-hex",
+    "stdout-repeat",
+    "stops",
+];
+
+/// Instances that a case may ask for.
+const MAX_INSTANCES: u64 = 16;
+
+/// Bytes that a case lets a call return: what is returned is held whole, in parts that take a multiple of it.
+const MAX_HOSTCALL: u64 = 256 << 20;
 
 pub(super) fn read(text: &str) -> Result<Suite, SuiteErrors> {
     let (document, syntax) = DeTable::parse_recoverable(text);
-    let mut reader = Reader { text, errors: Vec::new() };
+    let lines = text.match_indices('\n').map(|(at, _)| at).collect();
+    let mut reader = Reader { text, lines, errors: Vec::new() };
     for error in syntax {
         reader.error(error.span().unwrap_or(0..0), error.message().to_owned());
     }
@@ -70,20 +107,19 @@ pub(super) fn read(text: &str) -> Result<Suite, SuiteErrors> {
     }
     reader.errors.sort_by_key(|(at, _)| *at);
     reader.errors.truncate(MAX_ERRORS);
+    let reader = &reader;
     let errors = reader.errors.iter().map(|(at, message)| {
         let before = text.get(..*at).unwrap_or(text);
         let column = before.rfind('\n').and_then(|at| before.get(at + 1..)).unwrap_or(before).chars().count() + 1;
-        SuiteError { line: line(text, *at), column, message: message.clone() }
+        SuiteError { line: reader.line(*at), column, message: message.clone() }
     });
     Err(SuiteErrors(errors.collect()))
 }
 
-fn line(text: &str, at: usize) -> usize {
-    text.get(..at).unwrap_or(text).matches('\n').count() + 1
-}
-
 struct Reader<'t> {
     text: &'t str,
+    /// Where lines end.
+    lines: Vec<usize>,
     errors: Vec<(usize, String)>,
 }
 
@@ -100,6 +136,11 @@ impl<'a, 'i> Table<'a, 'i> {
 }
 
 impl Reader<'_> {
+    /// The line of a place, from 1.
+    fn line(&self, at: usize) -> usize {
+        self.lines.partition_point(|end| *end < at) + 1
+    }
+
     fn error(&mut self, span: Range<usize>, message: String) {
         self.errors.push((span.start.min(self.text.len()), message));
     }
@@ -149,10 +190,12 @@ impl Reader<'_> {
         limits.extend(table.get("limits").map(|value| self.limits(value)).unwrap_or_default());
         let imports = table.get("import").map(|value| self.tables("import", value)).unwrap_or_default();
         let imports = imports.into_iter().filter_map(|value| self.expectation(value)).collect();
+        let instances = table.get("instances").map_or(1, |value| self.instances(value));
+        let replay = table.get("replay").map(|value| self.strings("replay", value)).unwrap_or_default();
         let mut places = self.places(table);
         let work = self.work(table, defaults, stops.is_some(), &mut places)?;
         Some(Case {
-            line: line(self.text, table.span.start),
+            line: self.line(table.span.start),
             name,
             work,
             stops,
@@ -163,6 +206,8 @@ impl Reader<'_> {
             limits,
             ordered,
             imports,
+            instances,
+            replay,
             places,
         })
     }
@@ -175,23 +220,20 @@ impl Reader<'_> {
         places: &mut Places,
     ) -> Option<Work> {
         let input = self.bytes(table, "input");
-        match (table.get("call"), table.get("step"), input) {
-            (Some(_), None, None) => {
+        self.only_programs(table);
+        match (table.get("call"), table.get("step"), input, table.get("args")) {
+            (Some(_), None, None, None) => {
                 let step = self.step(table, places)?;
                 Some(Work::Calls(vec![step]))
             }
-            (None, Some(steps), None) => {
+            (None, Some(steps), None, None) => {
                 if let Some(value) = table.get("returns") {
                     self.error(value.span(), "what a step returns is said in the step".to_owned());
                 }
-                let mut read = Vec::new();
-                for value in self.tables("step", steps) {
-                    let table = self.table("step", value, STEP)?;
-                    read.push(self.step(&table, places)?);
-                }
-                Some(Work::Calls(read))
+                Some(Work::Calls(self.steps(steps, places)?))
             }
-            (None, None, Some(body)) => {
+            (None, None, None, Some(args)) => Some(Work::Program(self.program(table, args, stops)?)),
+            (None, None, Some(body), None) => {
                 let content_type = table.get("content-type").or_else(|| defaults.get("content-type"));
                 let content_type = content_type.and_then(|value| self.string("content-type", value));
                 let output = self.bytes(table, "output");
@@ -215,26 +257,11 @@ impl Reader<'_> {
                 Some(Work::Job(Job { body, content_type, expected }))
             }
             _ => {
-                let message = "a case has one of `call`, `[[case.step]]`, and a job's `input`";
+                let message = "a case has one of `call`, `[[case.step]]`, a job's `input` and a program's `args`";
                 self.error(table.span.clone(), message.to_owned());
                 None
             }
         }
-    }
-
-    fn step(&mut self, table: &Table<'_, '_>, places: &mut Places) -> Option<Step> {
-        let Some(call) = table.get("call") else {
-            self.error(table.span.clone(), "the step has no `call`".to_owned());
-            return None;
-        };
-        let call = self.text("call", call, Call::parse)?;
-        let returns = table.get("returns");
-        places.steps.push(returns.map(Spanned::span));
-        let expected = match returns {
-            Some(value) => Expected::Value(self.text("returns", value, Node::parse)?),
-            None => Expected::Nothing,
-        };
-        Some(Step { call, expected })
     }
 
     fn stop(&mut self, value: &Value<'_>) -> Option<String> {
@@ -264,6 +291,13 @@ impl Reader<'_> {
                 },
             };
             match row.read(&text) {
+                Ok(amount) if row.kind == LimitKind::Hostcall && amount > MAX_HOSTCALL => {
+                    let message = format!(
+                        "`hostcall` is at most {} in a case, which keeps what is returned",
+                        row.show(MAX_HOSTCALL)
+                    );
+                    self.error(value.span(), message);
+                }
                 Ok(amount) => limits.push((row.kind, amount)),
                 Err(why) => self.error(value.span(), format!("`{}`: {why}", row.name)),
             }
@@ -271,13 +305,32 @@ impl Reader<'_> {
         limits
     }
 
+    fn instances(&mut self, value: &Value<'_>) -> u64 {
+        let number = value.get_ref().as_integer().and_then(|n| u64::from_str_radix(n.as_str(), n.radix()).ok());
+        match number {
+            Some(number @ 1..=MAX_INSTANCES) => number,
+            _ => {
+                self.error(value.span(), format!("`instances` is a number from 1 to {MAX_INSTANCES}"));
+                1
+            }
+        }
+    }
+
     fn places(&self, table: &Table<'_, '_>) -> Places {
         let expected = table.table.iter().filter(|(key, _)| EXPECTING.contains(&key.get_ref().as_ref()));
-        let expected = expected.map(|(key, value)| key.span().start..value.span().end).collect();
-        let last = ["call", "input", "input-hex", "input-repeat"].iter().filter_map(|key| table.get(key));
-        let end = last.map(|value| value.span().end).max().unwrap_or(table.span.end);
+        let expected =
+            expected.map(|(key, value)| (key.get_ref().clone().into_owned(), key.span().start..value.span().end));
+        let expected = expected.collect();
+        let last = ["args", "call", "input", "input-hex", "input-repeat", "name"];
+        let end = last.iter().filter_map(|key| table.get(key)).map(|value| value.span().end).max();
+        let end = end.unwrap_or(table.span.end);
         let rest = self.text.get(end..).unwrap_or_default();
-        Places { expected, steps: Vec::new(), insert: end + rest.find('\n').map_or(rest.len(), |at| at + 1) }
+        Places {
+            expected,
+            steps: Vec::new(),
+            stepwise: false,
+            insert: end + rest.find('\n').map_or(rest.len(), |at| at + 1),
+        }
     }
 
     fn text<T>(
@@ -288,7 +341,7 @@ impl Reader<'_> {
     ) -> Option<Text<T>> {
         let text = self.string(key, value)?;
         match parse(&text) {
-            Ok(read) => Some(Text { value: read, line: line(self.text, value.span().start), text }),
+            Ok(read) => Some(Text { value: read, line: self.line(value.span().start), text }),
             Err(wrong) => {
                 let [shown, mark] = marked(&text, &wrong.span);
                 self.error(value.span(), format!("`{key}`: {}\n  {shown}\n  {mark}", wrong.message));
@@ -422,6 +475,19 @@ mod tests {
         assert!(found.iter().any(|e| e.contains("has no `name`")), "{found:#?}");
         assert!(found.iter().any(|e| e.contains("expects nothing")), "{found:#?}");
         assert!(found.iter().any(|e| e.contains("`fault` is `\"trap\"`")), "{found:#?}");
+    }
+
+    /// What a call returns is held whole, so its size is bounded whatever the file says.
+    #[test]
+    fn what_a_call_may_return_has_a_bound() {
+        let limit = |text: &str| {
+            let file = format!("[[case]]\nname = \"a\"\ncall = 'f()'\nlimits = {{ hostcall = \"{text}\" }}\n");
+            Suite::parse(&file).map(|_| ()).map_err(|errors| errors.to_string())
+        };
+        assert_eq!(limit("256MiB"), Ok(()));
+        for over in ["257MiB", "unlimited"] {
+            assert!(limit(over).unwrap_err().contains("`hostcall` is at most 256MiB"), "{:?}", limit(over));
+        }
     }
 
     #[test]

@@ -1,11 +1,9 @@
-//! What became of a case, as text for people and for other tools, and written back into the file.
+//! What became of a case, as text for people and for other tools.
 
 use std::fmt::Write as _;
-use std::ops::Range;
 
 use serde::Serialize;
 
-use super::cases::{Case, Work};
 use crate::text::escape;
 
 /// What became of one case.
@@ -50,24 +48,41 @@ pub struct Problem {
     /// Lines that show it: a place in a text, two values.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<String>,
+    /// Whether what was seen instead can be written into the file.
+    #[serde(skip)]
+    pub updatable: bool,
 }
 
-/// What was seen.
+/// What was seen where something else was expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// What a step returned, in WAVE.
-    Returned(usize, String),
+    /// What a step returned, in WAVE; none for a function without a result.
+    Returned(usize, Option<String>),
     /// A job's output.
     Output(Vec<u8>),
     /// A job's failure: its name and text.
     Failed(String, String),
     /// The reason of a stop.
     Stopped(String),
+    /// A program's exit status.
+    Exited(u8),
+    /// What a program wrote to `stdout` or `stderr`.
+    Wrote(&'static str, Vec<u8>),
+    /// It returned, where a stop was expected; what it returned stands beside this.
+    NotStopped,
+    /// Two instances answered differently, which no value says.
+    Varied,
 }
 
 impl Problem {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), lines: Vec::new() }
+        Self { message: message.into(), lines: Vec::new(), updatable: false }
+    }
+
+    /// What was seen is kept beside it, for an update.
+    pub(crate) fn seen(mut self) -> Self {
+        self.updatable = true;
+        self
     }
 
     pub(crate) fn with(mut self, lines: impl IntoIterator<Item = String>) -> Self {
@@ -105,18 +120,20 @@ impl Verdict {
     }
 }
 
-/// The verdicts of several files in the form that build servers read.
-pub fn junit(files: &[(String, Vec<Verdict>)]) -> String {
+/// The verdicts of several files in the form that build servers read. What was interrupted says so, with the names of
+/// the cases of each file that were not run.
+pub fn junit(files: &[(String, Vec<Verdict>, Vec<String>)]) -> String {
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
-    for (file, verdicts) in files {
+    for (file, verdicts, unrun) in files {
         let of = |status| verdicts.iter().filter(|verdict| verdict.status == status).count();
         let _ = writeln!(
             xml,
-            "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\">",
+            "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\"{}>",
             quoted(file),
-            verdicts.len(),
+            verdicts.len() + unrun.len(),
             of(Status::Failed),
-            of(Status::Broken)
+            of(Status::Broken),
+            if unrun.is_empty() { String::new() } else { format!(" skipped=\"{}\"", unrun.len()) }
         );
         for verdict in verdicts {
             let seconds = verdict.wall_ns as f64 / 1e9;
@@ -142,6 +159,14 @@ pub fn junit(files: &[(String, Vec<Verdict>)]) -> String {
                 quoted(&verdict.text())
             );
         }
+        for name in unrun {
+            let _ = writeln!(
+                xml,
+                "    <testcase classname=\"{}\" name=\"{}\"><skipped message=\"interrupted\"/></testcase>",
+                quoted(file),
+                quoted(name)
+            );
+        }
         xml.push_str("  </testsuite>\n");
     }
     xml.push_str("</testsuites>\n");
@@ -165,100 +190,10 @@ fn quoted(text: &str) -> String {
     safe
 }
 
-/// The file's text with what was seen in place of what was expected, and how many cases that changed. What passed stays
-/// as it is, patterns included; what could not be run too.
-pub fn update(text: &str, cases: &[Case], verdicts: &[Verdict]) -> (String, usize) {
-    let mut edits: Vec<(Range<usize>, String)> = Vec::new();
-    let mut changed = 0;
-    for (case, verdict) in cases.iter().zip(verdicts) {
-        if verdict.status != Status::Failed || verdict.seen.is_empty() {
-            continue;
-        }
-        let before = edits.len();
-        let steps = matches!(&case.work, Work::Calls(steps) if steps.len() > 1);
-        if steps {
-            for seen in &verdict.seen {
-                if let (Seen::Returned(n, value), Some(Some(place))) = (seen, seen_place(case, seen)) {
-                    let _ = n;
-                    edits.push((place, toml(value)));
-                }
-            }
-        } else if let Some(lines) = verdict.seen.last().and_then(lines) {
-            // The first of what was expected makes room, the others go with their lines.
-            match case.places.expected.split_first() {
-                Some((first, others)) => {
-                    edits.push((first.clone(), lines));
-                    edits.extend(others.iter().map(|place| (whole_line(text, place), String::new())));
-                }
-                None => edits.push((case.places.insert..case.places.insert, lines + "\n")),
-            }
-        }
-        changed += usize::from(edits.len() > before);
-    }
-    edits.sort_by_key(|(place, _)| std::cmp::Reverse(place.start));
-    let mut updated = text.to_owned();
-    for (place, new) in edits {
-        updated.replace_range(place, &new);
-    }
-    (updated, changed)
-}
-
-fn seen_place(case: &Case, seen: &Seen) -> Option<Option<Range<usize>>> {
-    match seen {
-        Seen::Returned(n, _) => case.places.steps.get(*n).cloned(),
-        _ => None,
-    }
-}
-
-/// The keys that say what was seen.
-fn lines(seen: &Seen) -> Option<String> {
-    Some(match seen {
-        Seen::Returned(_, value) => format!("returns = {}", toml(value)),
-        Seen::Stopped(reason) => format!("stops = {}", toml(reason)),
-        Seen::Failed(name, text) => format!("failure = {}\nfailure-text = {}", toml(name), toml(text)),
-        Seen::Output(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => format!("output = {}", toml(text)),
-            Err(_) => {
-                let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                format!("output-hex = \"{hex}\"")
-            }
-        },
-    })
-}
-
-/// A place with the rest of its line, where nothing else is on it.
-fn whole_line(text: &str, place: &Range<usize>) -> Range<usize> {
-    let rest = text.get(place.end..).unwrap_or_default();
-    let end = rest.find('\n').map_or(rest.len(), |at| at + 1);
-    let alone = rest.get(..end).is_some_and(|rest| rest.trim().is_empty());
-    place.start..if alone { place.end + end } else { place.end }
-}
-
-/// A string in TOML: literal where it can be, since WAVE is full of quotation marks.
-fn toml(text: &str) -> String {
-    if !text.chars().any(|c| c == '\'' || c.is_control()) {
-        return format!("'{text}'");
-    }
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            c if c.is_control() => drop(write!(quoted, "\\u{:04X}", u32::from(c))),
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::Suite;
+    use crate::contract::{Case, Suite};
 
     fn verdict(case: &Case, status: Status, seen: Vec<Seen>) -> Verdict {
         let problems = vec![Problem::new("a < b & \"c\"\u{1b}")];
@@ -274,33 +209,15 @@ mod tests {
     }
 
     #[test]
-    fn an_update_replaces_what_failed_and_nothing_else() {
-        let text = "# a comment\n[[case]]\nname = \"a\"\ncall = 'f(1)' # why\nreturns = '_'\n\n[[case]]\nname = \"b\"\n\
-                    call = 'f(2)'\n\n[[case]]\nname = \"c\"\ninput = \"x\"\nfailure = \"other\"\nfailure-text = \"y\"\n\
-                    config = { a = \"b\" }\n";
-        let suite = Suite::parse(text).unwrap();
-        let cases = &suite.cases;
-        let verdicts = [
-            verdict(&cases[0], Status::Passed, vec![Seen::Returned(0, "7".into())]),
-            verdict(&cases[1], Status::Failed, vec![Seen::Returned(0, "\"it's\"".into())]),
-            verdict(&cases[2], Status::Failed, vec![Seen::Output(b"z\n".to_vec())]),
-        ];
-        let (updated, changed) = update(text, cases, &verdicts);
-        assert_eq!(changed, 2);
-        let expected = text.replace("call = 'f(2)'\n", "call = 'f(2)'\nreturns = \"\\\"it's\\\"\"\n");
-        let expected = expected.replace("failure = \"other\"\nfailure-text = \"y\"\n", "output = \"z\\n\"\n");
-        assert_eq!(updated, expected);
-        assert_eq!(update(text, cases, &verdicts[..1]), (text.to_owned(), 0));
-        assert!(Suite::parse(&updated).is_ok());
-    }
-
-    #[test]
     fn what_build_servers_read_is_well_formed_whatever_was_said() {
         let suite = Suite::parse("[[case]]\nname = \"a<b\"\ncall = 'f()'\n").unwrap();
         let case = &suite.cases[0];
         let all = [Status::Passed, Status::Failed, Status::Broken].map(|status| verdict(case, status, Vec::new()));
-        let xml = junit(&[("x.toml".to_owned(), all.to_vec())]);
-        assert!(xml.contains("tests=\"3\" failures=\"1\" errors=\"1\""), "{xml}");
+        let xml = junit(&[("x.toml".to_owned(), all.to_vec(), Vec::new())]);
+        assert!(xml.contains("tests=\"3\" failures=\"1\" errors=\"1\">"), "{xml}");
+        let interrupted = junit(&[("x.toml".to_owned(), all.to_vec(), vec!["b".to_owned()])]);
+        assert!(interrupted.contains("tests=\"4\" failures=\"1\" errors=\"1\" skipped=\"1\">"), "{interrupted}");
+        assert!(interrupted.contains("name=\"b\"><skipped message=\"interrupted\"/>"), "{interrupted}");
         assert!(xml.contains("name=\"a&lt;b\" time=\"0.001500\"/>"), "{xml}");
         assert!(xml.contains("message=\"a &lt; b &amp; &quot;c&quot;\u{fffd}\""), "{xml}");
         assert!(!xml.contains('\u{1b}'));

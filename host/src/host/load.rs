@@ -3,6 +3,8 @@
 //! Code comes from where it is quickest: from an artifact that was given, from the cache, from somebody who compiles the
 //! very same at this moment, or from the compiler. What is linked and checked afterwards is the same for all.
 
+mod link;
+
 use std::collections::HashMap;
 use std::os::fd::AsRawFd as _;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
@@ -12,21 +14,18 @@ use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio::task::JoinError;
 use wasmtime::Engine;
-use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{InstancePre, Linker};
 
+use self::link::link_code;
 use super::{Host, Prepared, threads};
 use crate::artifact::{self, ArtifactKey, SourceId};
-use crate::bindings::{Failure, Input, Output};
 use crate::cache::{Cache, Found, Name};
 use crate::compile::child::{ChildCompiler, Job, Kill};
-use crate::compile::{CompileLimits, Compiled, OFFERED, Offers, Took, compile, missing};
-use crate::component::{Component, Facts, Inner, LoadTimings, World, one_line};
+use crate::compile::{CompileLimits, Compiled, Offers, Took, compile, missing};
+use crate::component::{Component, Facts, Inner, LoadTimings, one_line};
 use crate::engine::pool;
 use crate::engine::{CodeId, EngineKey, Tier};
 use crate::outcome::{Busy, Refusal, Stop};
 use crate::policy::{LimitKind, Policy};
-use crate::state::State;
 
 /// What loading needs beside an engine.
 pub(super) struct Loader {
@@ -401,56 +400,4 @@ fn not_loaded(engine: &Engine, error: &wasmtime::Error) -> Stop {
         }
         false => Stop::host_fault(format!("the engine doesn't load its own code: {why}")),
     }
-}
-
-/// Matches imports and checks that exports have the types of the contract.
-fn link_code<E: Send + 'static>(
-    code: &Code,
-    prepared: &Prepared<E>,
-    offers: Offers,
-) -> Result<InstancePre<State<E>>, Stop> {
-    let Code { component, facts, .. } = code;
-    // Now and not in the first invocation; where it can't be done here it is tried again there.
-    let _ = component.initialize_copy_on_write_image();
-    if !offers.extended && !offers.open {
-        missing(facts)?;
-    }
-    let pre = match offers.open {
-        true => {
-            let mut linker = Linker::clone(&prepared.linker);
-            linker.define_unknown_imports_as_traps(component).and_then(|()| linker.instantiate_pre(component))
-        }
-        false => prepared.linker.instantiate_pre(component),
-    };
-    let pre = pre.map_err(|error| {
-        let message = format!("an import doesn't match what the host offers: {}", one_line(&error));
-        Stop::refused(Refusal::Import, message, OFFERED)
-    })?;
-    fits(facts.world, &pre)?;
-    Ok(pre)
-}
-
-/// Whether the export that makes a component one of a world has that world's type, before anything of it runs.
-fn fits<E: 'static>(world: World, pre: &InstancePre<State<E>>) -> Result<(), Stop> {
-    let (component, engine) = (pre.component().component_type(), pre.engine());
-    let Some((name, export)) = component.exports(engine).find(|(name, _)| world.is_told_by(name)) else {
-        return Ok(());
-    };
-    let run = match export.ty {
-        ComponentItem::ComponentInstance(instance) => instance.get_export(engine, "run").map(|export| export.ty),
-        _ => None,
-    };
-    let types = component.instance_type();
-    let checked = match (world, run) {
-        (World::Http | World::Custom, _) => Ok(()),
-        (World::Sandbox, Some(ComponentItem::ComponentFunc(run))) => {
-            run.typecheck::<(Input,), (Result<Output, Failure>,)>(&types)
-        }
-        (World::Command, Some(ComponentItem::ComponentFunc(run))) => run.typecheck::<(), (Result<(), ()>,)>(&types),
-        _ => Err(wasmtime::format_err!("it has no function `run`")),
-    };
-    checked.map_err(|error| {
-        let message = format!("the export `{name}` has another type than the contract: {}", one_line(&error));
-        Stop::refused(Refusal::World, message, "build the guest against the WIT of that version")
-    })
 }

@@ -54,7 +54,8 @@ fn rust(mirror: &Mirror, wit: &str) -> String {
         let (function, shown) = (snake(name), rust_type(ty));
         text += &format!("    fn echo_{function}(value: {shown}) -> {shown} {{ value }}\n");
         let lent = rust_lent(mirror, ty, "value", false);
-        text += &format!("    fn bounce_{function}(value: {shown}) -> {shown} {{ outside::give_{function}({lent}) }}\n");
+        text +=
+            &format!("    fn bounce_{function}(value: {shown}) -> {shown} {{ outside::give_{function}({lent}) }}\n");
     }
     text + "}\nexport!(Guest);\n"
 }
@@ -150,7 +151,8 @@ impl Declared {
     /// The parameters, handed on. A result that holds one of our types has a name in each interface, so where it is
     /// pointed at, the pointer is made one to the other interface's type by `cast`.
     fn names(&self, cast: &str) -> String {
-        let name = |(ty, name): &(String, String)| if ty.ends_with('*') { cast.replace('_', name) } else { name.clone() };
+        let name =
+            |(ty, name): &(String, String)| if ty.ends_with('*') { cast.replace('_', name) } else { name.clone() };
         self.params.iter().map(name).collect::<Vec<_>>().join(", ")
     }
 }
@@ -222,7 +224,8 @@ fn zig(mirror: &Mirror, header: &str) -> Result<String> {
                     _ => format!("return {value};"),
                 }
             };
-            let params = of.params.iter().map(|(ty, name)| format!("{name}: {}", zig_type(ty, name.starts_with("maybe"))));
+            let params =
+                of.params.iter().map(|(ty, name)| format!("{name}: {}", zig_type(ty, name.starts_with("maybe"))));
             let params = params.collect::<Vec<_>>().join(", ");
             text += &format!("export fn {full}({params}) {} {{ {body} }}\n", zig_type(&of.returns, false));
         }
@@ -256,7 +259,8 @@ fn go(stubs: &str) -> String {
 
 fn script(mirror: &Mirror) -> String {
     let names: Vec<_> = mirror.echoes.iter().map(|(name, _)| camel(&format!("give-{name}"), false)).collect();
-    let mut text = format!("import {{ {} }} from \"demo:mirror/outside\";\n\nexport const mirror = {{\n", names.join(", "));
+    let mut text =
+        format!("import {{ {} }} from \"demo:mirror/outside\";\n\nexport const mirror = {{\n", names.join(", "));
     for ((name, ty), give) in mirror.echoes.iter().zip(&names) {
         let (echo, bounce) = (camel(&format!("echo-{name}"), false), camel(&format!("bounce-{name}"), false));
         if matches!(ty, Ty::Result(..)) {

@@ -40,7 +40,10 @@ pub(super) const LAYERS: &[Layer] = &[
         "cli",
         "attack cache call component conduct contract engine host invoke metrics outcome policy receipt serve tenant text",
     ),
-    layer("conduct", "bindings call component contract engine host invoke outcome policy state tenant text"),
+    layer(
+        "conduct",
+        "bindings cache call compile component contract engine host invoke outcome policy state stdio tenant text",
+    ),
     layer("serve", "cache call component engine host invoke metrics outcome policy quota receipt tenant text"),
     layer("metrics", "outcome policy quota receipt tenant"),
     layer(

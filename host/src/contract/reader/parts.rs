@@ -7,7 +7,7 @@ use crate::contract::cases::{Expectation, Fault, Times};
 use crate::contract::pattern::{Call, Node};
 use crate::policy::{Bytes, Span};
 
-const IMPORT: &[&str] = &["answer", "call", "delay", "fault", "huge", "times"];
+const IMPORT: &[&str] = &["answer", "call", "delay", "fault", "huge", "replay", "times"];
 
 /// Bytes that an injected answer may have: each takes a multiple of that in the host.
 const MAX_HUGE: u64 = 16 << 20;
@@ -22,7 +22,7 @@ impl Reader<'_> {
         if value.get_ref().as_str().is_some() {
             let call = self.text("import", value, Call::parse)?;
             let times = Times { least: 1, most: 1 };
-            return Some(Expectation { call, answer: None, fault: None, delay: Duration::ZERO, times });
+            return Some(Expectation { call, answer: None, fault: None, delay: Duration::ZERO, times, replay: None });
         }
         let table = self.table("import", value, IMPORT)?;
         let Some(call) = table.get("call") else {
@@ -32,6 +32,10 @@ impl Reader<'_> {
         let call = self.text("call", call, Call::parse)?;
         let answer = match table.get("answer") {
             Some(value) => Some(self.text("answer", value, Node::parse)?),
+            None => None,
+        };
+        let replay = match table.get("replay") {
+            Some(value) => Some(self.text("replay", value, Node::parse)?),
             None => None,
         };
         let delay = match table.get("delay") {
@@ -72,7 +76,7 @@ impl Reader<'_> {
             self.error(value.span(), "an import with a fault has no `answer`".to_owned());
         }
         let times = self.times(table.get("times"));
-        Some(Expectation { call, answer, fault, delay, times })
+        Some(Expectation { call, answer, fault, delay, times, replay })
     }
 
     fn times(&mut self, value: Option<&Value<'_>>) -> Times {
