@@ -76,7 +76,9 @@ fn has(value: &str, part: &str) -> bool {
     value.match_indices(part).any(|(at, _)| {
         let before = value.get(..at).and_then(|text| text.chars().next_back());
         let after = value.get(at + part.len()..).and_then(|text| text.chars().next());
-        !(part.starts_with(|c: char| c.is_ascii_digit()) && digit(before)) && !(digit(part.chars().next_back()) && digit(after))
+        let goes_on =
+            (digit(part.chars().next()) && digit(before)) || (digit(part.chars().next_back()) && digit(after));
+        !goes_on
     })
 }
 
@@ -116,11 +118,7 @@ fn check(root: &Path, only: &[String]) -> Result<()> {
 }
 
 /// Prints the matrix and what differs. An error where that isn't what is known.
-fn report(
-    columns: &[(&str, Result<Vec<Verdict>>)],
-    known: &[Known],
-    values: &BTreeMap<String, String>,
-) -> Result<()> {
+fn report(columns: &[(&str, Result<Vec<Verdict>>)], known: &[Known], values: &BTreeMap<String, String>) -> Result<()> {
     let mut functions: BTreeMap<String, BTreeMap<&str, [usize; 3]>> = BTreeMap::new();
     let (mut findings, mut faults) = (Vec::new(), Vec::new());
     for (language, tried) in columns {

@@ -49,6 +49,9 @@ pub(crate) struct Mutate {
     verbose: bool,
 }
 
+/// Sources by their path.
+type Texts = Vec<(String, String)>;
+
 /// A mistake with its file.
 struct Mistake {
     file: String,
@@ -93,12 +96,18 @@ pub(crate) fn check(root: &Path, every: usize, verbose: bool) -> Result<()> {
     let folder = experiment.folder("redact-mutants", &texts)?;
     let component = experiment.build("rust", "redact", "sandbox-pure", &folder)?;
     let bytes = std::fs::read(&component).with_context(|| format!("failed to read `{}`", component.display()))?;
-    let trial = Trial { host: Host::built(root)?, bytes, chosen: component.with_extension("chosen.wasm"), cases: cases(root, &folder, CPU.map(Some))? };
+    let trial = Trial {
+        host: Host::built(root)?,
+        bytes,
+        chosen: component.with_extension("chosen.wasm"),
+        cases: cases(root, &folder, CPU.map(Some))?,
+    };
     if let Some(case) = trial.noticed(0)? {
         bail!("the guest fails without any mistake: {case}");
     }
     term::say(format_args!("mutate: {} mistakes, built in {:.0} s", mistakes.len(), start.elapsed().as_secs_f64()));
-    let text = std::fs::read_to_string(root.join(SURVIVORS)).with_context(|| format!("failed to read `{SURVIVORS}`"))?;
+    let text =
+        std::fs::read_to_string(root.join(SURVIVORS)).with_context(|| format!("failed to read `{SURVIVORS}`"))?;
     let reasons: Survivors = toml::from_str(&text).with_context(|| format!("failed to understand `{SURVIVORS}`"))?;
     let (mut functions, mut faults): (BTreeMap<String, [usize; 3]>, Vec<String>) = (BTreeMap::new(), Vec::new());
     let mut used = Vec::new();
@@ -123,7 +132,9 @@ pub(crate) fn check(root: &Path, every: usize, verbose: bool) -> Result<()> {
         }
     }
     // Those that weren't tried this time may still survive.
-    for survivor in reasons.survivor.iter().filter(|survivor| every == 1 && !used.contains(&std::ptr::from_ref(survivor))) {
+    for survivor in
+        reasons.survivor.iter().filter(|survivor| every == 1 && !used.contains(&std::ptr::from_ref(survivor)))
+    {
         let Survivor { function, right, instead, .. } = survivor;
         faults.push(format!("has a reason and doesn't survive: `{right}` -> `{instead}` in `{function}`"));
     }
@@ -181,7 +192,7 @@ impl Survivor {
 }
 
 /// The sources of the guest with all mistakes in them.
-fn woven(experiment: &Experiment) -> Result<(Vec<(String, String)>, Vec<Mistake>)> {
+fn woven(experiment: &Experiment) -> Result<(Texts, Vec<Mistake>)> {
     let (mut texts, mut mistakes) = (Vec::new(), Vec::new());
     for (path, text) in Experiment::texts(&experiment.sources("rust", "redact"))? {
         let Some(name) = path.strip_prefix("src/") else { continue };

@@ -37,7 +37,6 @@ pub(super) struct Difference {
     pub(super) fix: String,
 }
 
-
 impl<'a> Comparison<'a> {
     pub(super) fn new(want: &'a Resolve, have: &'a Resolve) -> Self {
         let (direction, severity, seen) = ("import", Severity::Error, HashSet::new());

@@ -96,10 +96,13 @@ pub(crate) fn compare(old: &Contract, new: &Contract) -> Vec<Change> {
         (breaking, _) => old.version.next(breaking),
     };
     if new.version.before(&due) {
-        let message = format!("the version is {}, and after what changed since {} it must be {due}", new.version, old.version);
+        let message =
+            format!("the version is {}, and after what changed since {} it must be {due}", new.version, old.version);
         changes.push(Change { rule: Rule::VersionNotRaised, place: "package".to_owned(), message, breaks: Vec::new() });
     }
-    changes.sort_by(|one, other| (one.rule.effect(), one.rule, &one.place).cmp(&(other.rule.effect(), other.rule, &other.place)));
+    changes.sort_by(|one, other| {
+        (one.rule.effect(), one.rule, &one.place).cmp(&(other.rule.effect(), other.rule, &other.place))
+    });
     changes
 }
 
@@ -156,7 +159,12 @@ impl<'a> Comparison<'a> {
                 if !olds.contains_key(name) {
                     let place = format!("world {} {word} {full}", new.name);
                     if import {
-                        self.find(Rule::ImportAdded, &place, "guests of the world may use it, and older hosts lack it", &[]);
+                        self.find(
+                            Rule::ImportAdded,
+                            &place,
+                            "guests of the world may use it, and older hosts lack it",
+                            &[],
+                        );
                     } else {
                         let message = "the host would call it, and guests that were built before don't have it";
                         self.find(Rule::ExportAdded, &place, message, &[Reader::Guest, Reader::Source]);
@@ -208,10 +216,17 @@ impl<'a> Comparison<'a> {
                 }
             }
             (WorldItem::Function(old), WorldItem::Function(new)) => self.function(place, old, new),
-            (WorldItem::Type { id: old, .. }, WorldItem::Type { id: new, .. }) => self.types.declared(place, *old, *new),
+            (WorldItem::Type { id: old, .. }, WorldItem::Type { id: new, .. }) => {
+                self.types.declared(place, *old, *new);
+            }
             _ => {
                 let readers = if import { [Reader::Guest, Reader::Source] } else { [Reader::Guest, Reader::Host] };
-                self.find(Rule::TypeChanged, place, "an interface, a function and a type are different things", &readers);
+                self.find(
+                    Rule::TypeChanged,
+                    place,
+                    "an interface, a function and a type are different things",
+                    &readers,
+                );
             }
         }
     }
@@ -303,7 +318,10 @@ impl<'a> Comparison<'a> {
                 }
                 continue;
             };
-            if own && let (Some(old), Some(new)) = (self.old.resolve.types.get(*old_id), self.new.resolve.types.get(*new_id)) {
+            if own
+                && let (Some(old), Some(new)) =
+                    (self.old.resolve.types.get(*old_id), self.new.resolve.types.get(*new_id))
+            {
                 self.is_same_age(&place, &old.stability, &new.stability);
             }
             self.types.declared(&place, *old_id, *new_id);
@@ -324,9 +342,8 @@ impl<'a> Comparison<'a> {
             let word = |function: &Function| if function.kind.is_async() { "async" } else { "not async" };
             self.find(Rule::AsyncChanged, place, format!("it was {} and is {}", word(old), word(new)), &readers);
         }
-        let names = |function: &Function| {
-            function.params.iter().map(|param| param.name.clone()).collect::<Vec<_>>().join(", ")
-        };
+        let names =
+            |function: &Function| function.params.iter().map(|param| param.name.clone()).collect::<Vec<_>>().join(", ");
         if names(old) != names(new) {
             let message = format!("the parameters were `{}` and are `{}`", names(old), names(new));
             self.find(Rule::ParamsChanged, place, message, &readers);

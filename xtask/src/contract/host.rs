@@ -40,7 +40,11 @@ impl Verdict {
     pub(crate) fn text(&self) -> String {
         let problems = self.problems.iter().map(|problem| {
             let lines: Vec<&str> = problem.lines.iter().map(|line| line.trim()).collect();
-            if lines.is_empty() { problem.message.clone() } else { format!("{}: {}", problem.message, lines.join(" | ")) }
+            if lines.is_empty() {
+                problem.message.clone()
+            } else {
+                format!("{}: {}", problem.message, lines.join(" | "))
+            }
         });
         problems.collect::<Vec<_>>().join("; ")
     }
@@ -51,7 +55,8 @@ impl Host {
     pub(crate) fn built(root: &Path) -> Result<Self> {
         // With the features that tests of the whole workspace build it with, so that nothing is compiled twice.
         cargo::run(root, &["build", "--workspace", "--bin", "host"])?;
-        let program = cargo::target_directory(root)?.join("debug").join(format!("host{}", std::env::consts::EXE_SUFFIX));
+        let program =
+            cargo::target_directory(root)?.join("debug").join(format!("host{}", std::env::consts::EXE_SUFFIX));
         Ok(Self { root: root.to_owned(), program })
     }
 

@@ -31,7 +31,8 @@ pub(super) fn print(root: &Path, host: &Host, releases: &[Release]) -> Result<bo
                 Ok(passed) => passed,
                 Err(error) => (format!("FAILED: {error:#}"), false),
             };
-            let cell = if fine || release.file.supported { cell } else { format!("{cell}, and is not supported any more") };
+            let cell =
+                if fine || release.file.supported { cell } else { format!("{cell}, and is not supported any more") };
             good &= fine || !release.file.supported;
             rows.push([guest.file.clone(), release.version.clone(), cell]);
         }
@@ -115,7 +116,8 @@ fn today(root: &Path) -> Result<Vec<Guest>> {
     }
     let text = std::fs::read_to_string(root.join("target/guests/manifest.json"))
         .context("failed to read `target/guests/manifest.json`\nhint: `cargo xtask build-guests` builds the guests")?;
-    let manifest: Manifest = serde_json::from_str(&text).context("failed to understand `target/guests/manifest.json`")?;
+    let manifest: Manifest =
+        serde_json::from_str(&text).context("failed to understand `target/guests/manifest.json`")?;
     let ours = |entry: &Entry| entry.kind == "component" && matches!(&*entry.world, "sandbox" | "sandbox-pure");
     Ok(manifest
         .guests
@@ -129,7 +131,11 @@ fn today(root: &Path) -> Result<Vec<Guest>> {
 pub(crate) fn table<R: AsRef<[String]>>(rows: &[R]) {
     let columns = rows.iter().map(|row| row.as_ref().len()).max().unwrap_or_default();
     let width = |column: usize| {
-        rows.iter().filter_map(|row| row.as_ref().get(column)).map(|cell| cell.chars().count()).max().unwrap_or_default()
+        rows.iter()
+            .filter_map(|row| row.as_ref().get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or_default()
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     for row in rows {

@@ -279,7 +279,10 @@ mod tests {
             [("0.1.0", "0.1.1", "0.2.0"), ("1.2.3", "1.3.0", "2.0.0"), ("0.0.1", "0.0.2", "0.0.2")]
         {
             let version = Version::parse(version).unwrap();
-            assert_eq!((version.next(false).to_string(), version.next(true).to_string()), (additive.into(), breaking.into()));
+            assert_eq!(
+                (version.next(false).to_string(), version.next(true).to_string()),
+                (additive.into(), breaking.into())
+            );
             assert!(version.before(&version.next(false)) && !version.next(false).before(&version));
             assert!(!version.compatible(&version.next(true)));
         }
@@ -294,7 +297,11 @@ mod tests {
         let page = include_str!("../../../docs/contract.md");
         for (n, rule) in Rule::ALL.iter().enumerate() {
             assert!(!Rule::ALL[..n].contains(rule));
-            assert!(page.contains(&format!("| `{}` |", rule.name())), "docs/contract.md lacks a row for `{}`", rule.name());
+            assert!(
+                page.contains(&format!("| `{}` |", rule.name())),
+                "docs/contract.md lacks a row for `{}`",
+                rule.name()
+            );
         }
         assert_eq!(Rule::ALL.len(), Rule::VersionNotRaised as usize + 1);
     }

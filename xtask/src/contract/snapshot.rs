@@ -88,7 +88,8 @@ impl Release {
             let folder = entry.with_context(|| format!("failed to list `{RELEASED}`"))?.path();
             let version = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let place = folder.join("release.toml");
-            let text = std::fs::read_to_string(&place).with_context(|| format!("failed to read `{}`", place.display()))?;
+            let text =
+                std::fs::read_to_string(&place).with_context(|| format!("failed to read `{}`", place.display()))?;
             let file: File =
                 toml::from_str(&text).with_context(|| format!("failed to understand `{}`", place.display()))?;
             let release = Self { version, folder, file };
@@ -232,7 +233,9 @@ mod tests {
         assert!(take(root).err().unwrap().to_string().contains("0.1.0 is released already"));
         let all = Release::all(root).unwrap();
         assert!(all[0].file.supported && all[0].guest(&all[0].file.guests[0]).is_file());
-        for (path, text) in [("wit/a.wit", Some("package a:b@0.1.0;\n")), ("wit/b.wit", Some("")), ("cases/a.toml", None)] {
+        for (path, text) in
+            [("wit/a.wit", Some("package a:b@0.1.0;\n")), ("wit/b.wit", Some("")), ("cases/a.toml", None)]
+        {
             let place = root.join(RELEASED).join("0.1.0").join(path);
             let before = std::fs::read(&place).ok();
             match text {

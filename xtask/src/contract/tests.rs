@@ -90,7 +90,6 @@ type Told = (Rule, &'static str, &'static [Reader]);
 const ALL: &[Reader] = &[Guest, Host, Source];
 
 /// Edits with what they are, and what taking them back is.
-#[expect(clippy::type_complexity, reason = "a table whose columns are named in the text")]
 const TABLE: &[(&str, &str, &[Told], &[Told])] = &[
     (
         "world other { }",
@@ -305,7 +304,10 @@ fn a_type_that_is_used_from_elsewhere_is_compared_by_its_structure() {
     let moved = edited(
         BASE,
         &[
-            ("interface later { }", "interface later {\n  @since(version = 0.1.0)\n  enum currency { euro, dollar, yen }\n}"),
+            (
+                "interface later { }",
+                "interface later {\n  @since(version = 0.1.0)\n  enum currency { euro, dollar, yen }\n}",
+            ),
             ("  enum currency { euro, dollar, yen }", "  use later.{currency};"),
         ],
     );
@@ -334,10 +336,10 @@ fn whatever_is_new_says_since_when() {
 #[test]
 fn what_was_released_keeps_its_age() {
     let old = "@since(version = 0.1.0)\n  look: func";
-    assert_eq!(mistakes("0.1.1", &[(old, "@since(version = 0.1.1)\n  look: func")]), [(
-        R::SinceChanged,
-        "prices#look".to_owned()
-    )]);
+    assert_eq!(
+        mistakes("0.1.1", &[(old, "@since(version = 0.1.1)\n  look: func")]),
+        [(R::SinceChanged, "prices#look".to_owned())]
+    );
     assert_eq!(mistakes("0.1.1", &[(old, "look: func")]), [(R::SinceChanged, "prices#look".to_owned())]);
     assert_eq!(mistakes("0.1.1", &[]), []);
 }

@@ -24,9 +24,12 @@ pub(super) fn flows(resolve: &Resolve, worlds: impl Iterator<Item = WorldId>) ->
         for (items, import) in [(&world.imports, true), (&world.exports, false)] {
             for item in items.values() {
                 let functions: Vec<_> = match item {
-                    WorldItem::Interface { id, .. } => {
-                        resolve.interfaces.get(*id).into_iter().flat_map(|interface| interface.functions.values()).collect()
-                    }
+                    WorldItem::Interface { id, .. } => resolve
+                        .interfaces
+                        .get(*id)
+                        .into_iter()
+                        .flat_map(|interface| interface.functions.values())
+                        .collect(),
                     WorldItem::Function(function) => vec![function],
                     WorldItem::Type { .. } => Vec::new(),
                 };
@@ -191,7 +194,8 @@ impl<'a> Types<'a> {
             let message = format!("the {} is new{}", word.word, word.come(flow));
             self.found.push((word.added, format!("{place}.{name}"), message));
         }
-        let names = |parts: &[(&str, Option<Type>)]| parts.iter().map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>();
+        let names =
+            |parts: &[(&str, Option<Type>)]| parts.iter().map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>();
         if reordered && names(old) != names(new) {
             let message = format!(
                 "the {}s were `{}` and are `{}`: each is passed by its number",
@@ -213,7 +217,9 @@ impl<'a> Types<'a> {
             (Some(old), Some(new)) => self.compare(place, old, new),
             (None, None) => {}
             (old, new) => {
-                let show = |resolve, ty: Option<&Type>| ty.map_or("nothing".to_owned(), |ty| format!("`{}`", show(resolve, ty)));
+                let show = |resolve, ty: Option<&Type>| {
+                    ty.map_or("nothing".to_owned(), |ty| format!("`{}`", show(resolve, ty)))
+                };
                 let message = format!("it held {} and holds {}", show(self.old, old), show(self.new, new));
                 self.found.push((Rule::TypeChanged, place.to_owned(), message));
             }
@@ -251,12 +257,8 @@ struct Word {
 }
 
 impl Word {
-    const FIELD: Self = Self {
-        word: "field",
-        removed: Rule::FieldRemoved,
-        added: Rule::FieldAdded,
-        reordered: Rule::FieldsReordered,
-    };
+    const FIELD: Self =
+        Self { word: "field", removed: Rule::FieldRemoved, added: Rule::FieldAdded, reordered: Rule::FieldsReordered };
     const CASE: Self =
         Self { word: "case", removed: Rule::CaseRemoved, added: Rule::CaseAdded, reordered: Rule::CasesReordered };
     const FLAG: Self =

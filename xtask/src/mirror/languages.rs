@@ -15,7 +15,9 @@ pub(super) fn sources(experiment: &Experiment, mirror: &Mirror, language: &str) 
         ],
         "c" => vec![file("mirror.c", c(mirror, &experiment.c_header("sandbox-pure")?)?)],
         "zig" => vec![file("main.zig", zig(mirror, &experiment.c_header("sandbox-pure")?)?)],
-        "go" => experiment.go_stubs("sandbox-pure")?.into_iter().map(|(path, text)| (path, go(&text))).collect(),
+        "go" => {
+            experiment.go_stubs("sandbox-pure")?.into_iter().map(|(path, text)| (path, go(mirror, &text))).collect()
+        }
         "js" | "js-quickjs" => vec![file("mirror.js", script(mirror))],
         "ts" => vec![
             file("mirror.ts", typed(&script(mirror))),
@@ -54,7 +56,8 @@ fn rust(mirror: &Mirror, wit: &str) -> String {
         let (function, shown) = (snake(name), rust_type(ty));
         text += &format!("    fn echo_{function}(value: {shown}) -> {shown} {{ value }}\n");
         let lent = rust_lent(mirror, ty, "value", false);
-        text += &format!("    fn bounce_{function}(value: {shown}) -> {shown} {{ outside::give_{function}({lent}) }}\n");
+        text +=
+            &format!("    fn bounce_{function}(value: {shown}) -> {shown} {{ outside::give_{function}({lent}) }}\n");
     }
     text + "}\nexport!(Guest);\n"
 }
@@ -150,7 +153,8 @@ impl Declared {
     /// The parameters, handed on. A result that holds one of our types has a name in each interface, so where it is
     /// pointed at, the pointer is made one to the other interface's type by `cast`.
     fn names(&self, cast: &str) -> String {
-        let name = |(ty, name): &(String, String)| if ty.ends_with('*') { cast.replace('_', name) } else { name.clone() };
+        let name =
+            |(ty, name): &(String, String)| if ty.ends_with('*') { cast.replace('_', name) } else { name.clone() };
         self.params.iter().map(name).collect::<Vec<_>>().join(", ")
     }
 }
@@ -222,7 +226,8 @@ fn zig(mirror: &Mirror, header: &str) -> Result<String> {
                     _ => format!("return {value};"),
                 }
             };
-            let params = of.params.iter().map(|(ty, name)| format!("{name}: {}", zig_type(ty, name.starts_with("maybe"))));
+            let params =
+                of.params.iter().map(|(ty, name)| format!("{name}: {}", zig_type(ty, name.starts_with("maybe"))));
             let params = params.collect::<Vec<_>>().join(", ");
             text += &format!("export fn {full}({params}) {} {{ {body} }}\n", zig_type(&of.returns, false));
         }
@@ -231,8 +236,18 @@ fn zig(mirror: &Mirror, header: &str) -> Result<String> {
 }
 
 /// The generator's stubs with bodies.
-fn go(stubs: &str) -> String {
+fn go(mirror: &Mirror, stubs: &str) -> String {
     let mut text = String::new();
+    // A function that returns a tuple returns its parts.
+    let parts = |function: &str| {
+        let is = |(name, _): &&(String, Ty)| camel(&format!("echo-{name}"), true) == function;
+        match mirror.echoes.iter().find(is) {
+            Some((_, Ty::Tuple(types))) => {
+                (0..types.len()).map(|n| format!("_value.F{n}")).collect::<Vec<_>>().join(", ")
+            }
+            _ => "_value".to_owned(),
+        }
+    };
     let mut function = "";
     for line in stubs.lines() {
         if let Some(rest) = line.strip_prefix("func ") {
@@ -241,7 +256,7 @@ fn go(stubs: &str) -> String {
         if line.trim_start().starts_with("panic(") {
             text += &match function.strip_prefix("Bounce") {
                 Some(name) => format!("\treturn demo_mirror_outside.Give{name}(_value)\n"),
-                None => "\treturn _value\n".to_owned(),
+                None => format!("\treturn {}\n", parts(function)),
             };
         } else {
             text += line;
@@ -256,7 +271,8 @@ fn go(stubs: &str) -> String {
 
 fn script(mirror: &Mirror) -> String {
     let names: Vec<_> = mirror.echoes.iter().map(|(name, _)| camel(&format!("give-{name}"), false)).collect();
-    let mut text = format!("import {{ {} }} from \"demo:mirror/outside\";\n\nexport const mirror = {{\n", names.join(", "));
+    let mut text =
+        format!("import {{ {} }} from \"demo:mirror/outside\";\n\nexport const mirror = {{\n", names.join(", "));
     for ((name, ty), give) in mirror.echoes.iter().zip(&names) {
         let (echo, bounce) = (camel(&format!("echo-{name}"), false), camel(&format!("bounce-{name}"), false));
         if matches!(ty, Ty::Result(..)) {

@@ -53,7 +53,9 @@ fn values(mirror: &Mirror, ty: &Ty, depth: usize) -> Vec<String> {
         Ty::Result(ok, err) => [("ok", ok), ("err", err)]
             .into_iter()
             .flat_map(|(word, ty)| match ty {
-                Some(ty) => values(mirror, ty, depth + 1).into_iter().take(4).map(|value| format!("{word}({value})")).collect(),
+                Some(ty) => {
+                    values(mirror, ty, depth + 1).into_iter().take(4).map(|value| format!("{word}({value})")).collect()
+                }
                 None => vec![word.to_owned()],
             })
             .collect(),
@@ -63,7 +65,8 @@ fn values(mirror: &Mirror, ty: &Ty, depth: usize) -> Vec<String> {
         }
         Ty::Named(name) => match mirror.types.get(name) {
             Some(Shape::Record(fields)) => {
-                let parts = fields.iter().map(|(name, ty)| (format!("{}: ", escaped(name)), values(mirror, ty, depth + 1)));
+                let parts =
+                    fields.iter().map(|(name, ty)| (format!("{}: ", escaped(name)), values(mirror, ty, depth + 1)));
                 side_by_side(&parts.collect::<Vec<_>>()).into_iter().map(|fields| format!("{{{fields}}}")).collect()
             }
             Some(Shape::Variant(cases)) => cases

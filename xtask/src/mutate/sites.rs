@@ -98,7 +98,7 @@ struct Finder<'a> {
 }
 
 impl Finder<'_> {
-    fn source(&self, of: impl syn::spanned::Spanned) -> &str {
+    fn source(&self, of: &impl syn::spanned::Spanned) -> &str {
         self.text.get(of.span().byte_range()).unwrap_or_default()
     }
 
@@ -197,11 +197,13 @@ impl Finder<'_> {
     fn at_once(&mut self, signature: &syn::Signature, block: &syn::Block) {
         let syn::ReturnType::Type(_, ty) = &signature.output else { return };
         let answers: &[&str] = match &**ty {
-            syn::Type::Path(path) => match path.path.segments.last().map(|segment| segment.ident.to_string()).as_deref() {
-                Some("bool") => &["return true;", "return false;"],
-                Some("Option") => &["return None;"],
-                _ => &[],
-            },
+            syn::Type::Path(path) => {
+                match path.path.segments.last().map(|segment| segment.ident.to_string()).as_deref() {
+                    Some("bool") => &["return true;", "return false;"],
+                    Some("Option") => &["return None;"],
+                    _ => &[],
+                }
+            }
             _ => &[],
         };
         let Some(first) = block.stmts.first() else { return };
@@ -259,7 +261,8 @@ impl<'ast> Visit<'ast> for Finder<'_> {
 
     fn visit_stmt(&mut self, of: &'ast Stmt) {
         if let Stmt::Expr(expr, Some(_)) = of {
-            let leaves = matches!(expr, Expr::Return(_) | Expr::Continue(_) | Expr::If(_) | Expr::While(_) | Expr::ForLoop(_));
+            let leaves =
+                matches!(expr, Expr::Return(_) | Expr::Continue(_) | Expr::If(_) | Expr::While(_) | Expr::ForLoop(_));
             if !leaves {
                 self.add(of, "", Kind::Nothing);
             }
@@ -306,7 +309,10 @@ impl<'ast> Visit<'ast> for Finder<'_> {
             "Failure::InvalidConfig" => "Failure::InvalidInput",
             "Level::Info" => "Level::Warn",
             // A constant can't ask, but who uses it can.
-            name if name.len() > 3 && !name.contains("::") && name.chars().all(|c| c.is_ascii_uppercase() || c == '_') => {
+            name if name.len() > 3
+                && !name.contains("::")
+                && name.chars().all(|c| c.is_ascii_uppercase() || c == '_') =>
+            {
                 let instead = format!("{name} + 1");
                 return self.add(of, instead, Kind::Expression);
             }
@@ -376,13 +382,14 @@ mod tests {
         assert_eq!(instead("log(a);"), ["log(a); -> "]);
         assert_eq!(instead("x == b'.'"), ["x == b'.' -> x != b'.'", "b'.' -> b'!'"]);
         assert_eq!(instead("match x { a => y, E::B => z }"), Vec::<String>::new());
-        assert_eq!(instead("match x { E::A => y, E::B => z }"), [
-            "match x { E::A => y, E::B => z } -> match x { E::A => z, E::B => y }"
-        ]);
-        assert_eq!(instead("matches!(x, 1 | 2)"), [
-            "matches!(x, 1 | 2) -> matches!(x, 2)",
-            "matches!(x, 1 | 2) -> matches!(x, 1)"
-        ]);
+        assert_eq!(
+            instead("match x { E::A => y, E::B => z }"),
+            ["match x { E::A => y, E::B => z } -> match x { E::A => z, E::B => y }"]
+        );
+        assert_eq!(
+            instead("matches!(x, 1 | 2)"),
+            ["matches!(x, 1 | 2) -> matches!(x, 2)", "matches!(x, 1 | 2) -> matches!(x, 1)"]
+        );
     }
 
     #[test]
