@@ -143,7 +143,8 @@ pub(crate) fn check(root: &Path, every: usize, verbose: bool) -> Result<()> {
         say(fault);
     }
     term::say(format_args!("mutate: {caught} of {all} noticed, in {:.0} s", start.elapsed().as_secs_f64()));
-    if caught * 100 < all * DUE {
+    // A share of a few says little; of those that weren't noticed each has its reason all the same.
+    if every == 1 && caught * 100 < all * DUE {
         bail!("mutate: the cases notice fewer than {DUE} % of the mistakes");
     }
     if !faults.is_empty() {
