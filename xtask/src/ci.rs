@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: the whole of continuous integration, which runs at home just the same.
 
 use crate::steps::{Done, Steps};
-use crate::{cargo, contract, one_build, repo, test, tidy, wit};
+use crate::{cargo, contract, mutate, one_build, repo, test, tidy, wit};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -48,6 +48,8 @@ impl Ci {
         test::all(&mut steps, &root, &[]);
         // After the guests are built and the host is compiled, which it runs.
         steps.run("contract", || contract::check(&root, true).map(|()| Done::Passed));
+        // A tenth of them; all take some minutes.
+        steps.run("mutate", || mutate::check(&root, 10, false).map(|()| Done::Passed));
         steps.finish()
     }
 }

@@ -76,8 +76,9 @@ fn has(value: &str, part: &str) -> bool {
     value.match_indices(part).any(|(at, _)| {
         let before = value.get(..at).and_then(|text| text.chars().next_back());
         let after = value.get(at + part.len()..).and_then(|text| text.chars().next());
-        !(part.starts_with(|c: char| c.is_ascii_digit()) && digit(before))
-            && !(digit(part.chars().next_back()) && digit(after))
+        let goes_on =
+            (digit(part.chars().next()) && digit(before)) || (digit(part.chars().next_back()) && digit(after));
+        !goes_on
     })
 }
 

@@ -14,8 +14,14 @@ pub(super) fn compatible(one: &str, other: &str) -> bool {
     one == other || track(one).is_some_and(|track_of_one| Some(track_of_one) == track(other))
 }
 
+/// An interface, and the numbers that its compatible versions share.
+type Track<'n> = (&'n str, u64, u64);
+
+/// The three numbers of a version.
+type Release = (u64, u64, u64);
+
 /// What all compatible versions of an interface have in common.
-fn track(name: &str) -> Option<(&str, u64, u64)> {
+fn track(name: &str) -> Option<Track<'_>> {
     let (name, version) = split(name);
     match release(version?)? {
         (0, 0, _) => None,
@@ -25,7 +31,7 @@ fn track(name: &str) -> Option<(&str, u64, u64)> {
 }
 
 /// The three numbers of a version that is no pre-release.
-fn release(version: &str) -> Option<(u64, u64, u64)> {
+fn release(version: &str) -> Option<Release> {
     // What follows a plus sign says how it was built and not what it is.
     let mut parts = version.split('+').next()?.split('.').map(|part| part.parse().ok());
     let numbers = (parts.next()??, parts.next()??, parts.next()??);
@@ -43,7 +49,7 @@ pub(crate) fn find<'n>(wanted: &str, known: impl Iterator<Item = &'n str>) -> Op
 pub(super) struct Names<'n, T> {
     exact: HashMap<&'n str, T>,
     /// The latest version of those that are compatible with each other.
-    latest: HashMap<(&'n str, u64, u64), ((u64, u64, u64), &'n str)>,
+    latest: HashMap<Track<'n>, (Release, &'n str)>,
     /// The first version of each interface, whichever that is.
     first: HashMap<&'n str, &'n str>,
 }

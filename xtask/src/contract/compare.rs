@@ -217,7 +217,7 @@ impl<'a> Comparison<'a> {
             }
             (WorldItem::Function(old), WorldItem::Function(new)) => self.function(place, old, new),
             (WorldItem::Type { id: old, .. }, WorldItem::Type { id: new, .. }) => {
-                self.types.declared(place, *old, *new)
+                self.types.declared(place, *old, *new);
             }
             _ => {
                 let readers = if import { [Reader::Guest, Reader::Source] } else { [Reader::Guest, Reader::Host] };

@@ -90,7 +90,6 @@ type Told = (Rule, &'static str, &'static [Reader]);
 const ALL: &[Reader] = &[Guest, Host, Source];
 
 /// Edits with what they are, and what taking them back is.
-#[expect(clippy::type_complexity, reason = "a table whose columns are named in the text")]
 const TABLE: &[(&str, &str, &[Told], &[Told])] = &[
     (
         "world other { }",

@@ -15,7 +15,9 @@ pub(super) fn sources(experiment: &Experiment, mirror: &Mirror, language: &str) 
         ],
         "c" => vec![file("mirror.c", c(mirror, &experiment.c_header("sandbox-pure")?)?)],
         "zig" => vec![file("main.zig", zig(mirror, &experiment.c_header("sandbox-pure")?)?)],
-        "go" => experiment.go_stubs("sandbox-pure")?.into_iter().map(|(path, text)| (path, go(&text))).collect(),
+        "go" => {
+            experiment.go_stubs("sandbox-pure")?.into_iter().map(|(path, text)| (path, go(mirror, &text))).collect()
+        }
         "js" | "js-quickjs" => vec![file("mirror.js", script(mirror))],
         "ts" => vec![
             file("mirror.ts", typed(&script(mirror))),
@@ -234,8 +236,18 @@ fn zig(mirror: &Mirror, header: &str) -> Result<String> {
 }
 
 /// The generator's stubs with bodies.
-fn go(stubs: &str) -> String {
+fn go(mirror: &Mirror, stubs: &str) -> String {
     let mut text = String::new();
+    // A function that returns a tuple returns its parts.
+    let parts = |function: &str| {
+        let is = |(name, _): &&(String, Ty)| camel(&format!("echo-{name}"), true) == function;
+        match mirror.echoes.iter().find(is) {
+            Some((_, Ty::Tuple(types))) => {
+                (0..types.len()).map(|n| format!("_value.F{n}")).collect::<Vec<_>>().join(", ")
+            }
+            _ => "_value".to_owned(),
+        }
+    };
     let mut function = "";
     for line in stubs.lines() {
         if let Some(rest) = line.strip_prefix("func ") {
@@ -244,7 +256,7 @@ fn go(stubs: &str) -> String {
         if line.trim_start().starts_with("panic(") {
             text += &match function.strip_prefix("Bounce") {
                 Some(name) => format!("\treturn demo_mirror_outside.Give{name}(_value)\n"),
-                None => "\treturn _value\n".to_owned(),
+                None => format!("\treturn {}\n", parts(function)),
             };
         } else {
             text += line;

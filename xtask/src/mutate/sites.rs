@@ -98,7 +98,7 @@ struct Finder<'a> {
 }
 
 impl Finder<'_> {
-    fn source(&self, of: impl syn::spanned::Spanned) -> &str {
+    fn source(&self, of: &impl syn::spanned::Spanned) -> &str {
         self.text.get(of.span().byte_range()).unwrap_or_default()
     }
 
