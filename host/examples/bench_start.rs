@@ -429,9 +429,9 @@ where
         for side in [0, 1, 1, 0] {
             let began = cpu();
             if side == 0 {
-                a().await?
+                a().await?;
             } else {
-                b().await?
+                b().await?;
             }
             if let Some(took) = took.get_mut(side) {
                 *took += (cpu() - began) * 1e6 / (2 * calls) as f64;

@@ -115,7 +115,7 @@ mod linux {
 
     fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
         let rules: BTreeMap<i64, Vec<seccompiler::SeccompRule>> =
-            CALLS.iter().map(|call| (i64::from(*call), Vec::new())).collect();
+            CALLS.iter().map(|call| (*call, Vec::new())).collect();
         let refuse = SeccompAction::Errno(libc::EPERM.cast_unsigned());
         SeccompFilter::new(rules, refuse, SeccompAction::Allow, std::env::consts::ARCH.try_into()?)?.try_into()
     }
