@@ -28,6 +28,9 @@ const MAGIC: &[u8; 8] = b"host-aot";
 /// The layout below, and the meaning of the facts.
 const FORMAT: u64 = 1;
 
+/// This program's version.
+const HOST: &str = env!("CARGO_PKG_VERSION");
+
 /// Bytes of a trailer.
 pub(crate) const TRAILER: usize = 8 + 8 + 8 + 8 + 8 + 32 + 32 + MAC;
 
@@ -48,7 +51,8 @@ pub(crate) struct SourceId(pub(crate) [u8; 32]);
 pub(crate) struct About {
     pub(crate) facts: Facts,
     pub(crate) code: CodeKey,
-    /// The engine that made it.
+    /// The versions of host and engine that made it.
+    pub(crate) host: String,
     pub(crate) engine: String,
     /// The kind of processor and operating system that it is for.
     pub(crate) target: String,
@@ -97,7 +101,7 @@ impl ArtifactKey {
     /// From its text form, 64 hexadecimal digits, with blanks around them or not.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        if text.len() != 64 || !text.is_ascii() {
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return None;
         }
         let mut bytes = [0; 32];
@@ -143,7 +147,7 @@ impl SourceId {
 impl About {
     pub(crate) fn new(facts: Facts, code: CodeKey) -> Self {
         let target = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
-        Self { facts, code, engine: ENGINE.to_owned(), target }
+        Self { facts, code, host: HOST.to_owned(), engine: ENGINE.to_owned(), target }
     }
 
     /// Reads facts that were seen to be authentic.
@@ -157,6 +161,9 @@ impl About {
         let mut why = Vec::new();
         if self.engine != ENGINE {
             why.push(format!("it was made for {}, and this is {ENGINE}", self.engine));
+        }
+        if self.host != HOST {
+            why.push(format!("it was made by host {}, and this is {HOST}", self.host));
         }
         let on = |on: bool| if on { "on" } else { "off" };
         for (name, theirs, ours) in
@@ -353,7 +360,7 @@ mod tests {
     fn a_key_is_read_from_its_text_and_shows_none_of_it() {
         let key = ArtifactKey::generate();
         assert_eq!(ArtifactKey::parse(&format!(" {}\n", key.to_secret_text())), Some(key.clone()));
-        for text in ["", "ab", &"g".repeat(64), &"0".repeat(65), &"é".repeat(32)] {
+        for text in ["", "ab", &"g".repeat(64), &"+f".repeat(32), &"0".repeat(65), &"é".repeat(32)] {
             assert_eq!(ArtifactKey::parse(text), None, "{text}");
         }
         assert_eq!(format!("{key:?}"), format!("ArtifactKey({})", key.id()));
@@ -367,6 +374,8 @@ mod tests {
         assert!(stop.message.contains("made with `fuel` off, and the policy has it on"), "{}", stop.message);
         let other = About { engine: "wasmtime 1.2.3".to_owned(), ..about() };
         assert!(other.differs(CODE).message.contains("it was made for wasmtime 1.2.3"));
+        let other = About { host: "9.9.9".to_owned(), ..about() };
+        assert!(other.differs(CODE).message.contains("it was made by host 9.9.9"));
         assert!(about().differs(CODE).message.contains("another processor"));
     }
 }

@@ -290,6 +290,7 @@ fn compiling_is_refused_at_each_of_its_limits_and_not_before() {
     let refusal = go(&["--artifact-size", &(size - 1).to_string()]);
     refused(&refusal, "refused.compile-size", "`artifact-size`");
     assert_eq!(refusal.1["stop"]["limit"]["max"], size - 1);
+    refused(&go(&["--compile-memory", "1B"]), "refused.compile-memory", "`compile-memory`");
     refused(&go(&["--compile-memory", "24MiB"]), "refused.compile-memory", "`compile-memory`");
     refused(&go(&["--compile-wall", "1ms"]), "refused.compile-wall", "`compile-wall`");
     // It has none of the invocation's own time.

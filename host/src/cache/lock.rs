@@ -5,6 +5,8 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::OFlags;
+
 /// How often a lock is tried: waiting for it in the system couldn't be given up.
 const RETRY: Duration = Duration::from_millis(15);
 
@@ -30,7 +32,8 @@ impl Lock {
             match attempt(&path) {
                 Tried::Taken(lock) => return Some(lock),
                 Tried::Held => tokio::time::sleep(RETRY).await,
-                Tried::Gone => {}
+                // However often that happens, the caller can give up.
+                Tried::Gone => tokio::task::yield_now().await,
                 Tried::Impossible => return None,
             }
         }
@@ -46,7 +49,12 @@ impl Drop for Lock {
 }
 
 fn attempt(path: &Path) -> Tried {
-    let Ok(file) = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path) else {
+    // No link is followed, and nothing is waited for: whoever owns the folder can have put anything there.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let mut open = OpenOptions::new();
+    open.write(true).create(true).truncate(false).mode(0o600).custom_flags(flags);
+    let Some(file) = open.open(path).ok().filter(|file| file.metadata().is_ok_and(|metadata| metadata.is_file()))
+    else {
         return Tried::Impossible;
     };
     match file.try_lock() {
@@ -77,6 +85,19 @@ mod tests {
         drop(first);
         drop(waiting.await.unwrap().unwrap());
         assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_link_a_fifo_and_a_folder_are_no_locks_and_hold_nobody_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let (link, target) = (dir.path().join("link.lock"), dir.path().join("target"));
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        assert!(Lock::take(link).await.is_none());
+        assert!(!target.exists());
+        let fifo = dir.path().join("fifo.lock");
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert!(Lock::take(fifo).await.is_none());
+        assert!(Lock::take(dir.path().to_owned()).await.is_none());
     }
 
     #[tokio::test]

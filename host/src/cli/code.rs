@@ -1,5 +1,6 @@
 //! Where compiled code is kept, and what it is compiled with: flags that every command which runs components has.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -74,7 +75,14 @@ fn read_key(path: &Path) -> Result<ArtifactKey, Stop> {
     let refused = |message: String| {
         Stop::refused(Refusal::Unreadable, message, "make one with `openssl rand -hex 32`, readable by its owner alone")
     };
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| refused(format!("the artifact key `{shown}` can't be read: {error}")))?;
+    // A key is one line, and what isn't a plain file could keep this waiting for ever.
+    let read = || match std::fs::metadata(path)?.is_file() {
+        true => {
+            let mut text = String::new();
+            std::fs::File::open(path)?.take(1024).read_to_string(&mut text).map(|_| text)
+        }
+        false => Err(std::io::Error::other("it is no plain file")),
+    };
+    let text = read().map_err(|error| refused(format!("the artifact key `{shown}` can't be read: {error}")))?;
     ArtifactKey::parse(&text).ok_or_else(|| refused(format!("the artifact key `{shown}` is not 64 hexadecimal digits")))
 }

@@ -15,7 +15,7 @@ use super::{USAGE, files, report};
 /// Compile a component ahead of time, into an authenticated artifact
 ///
 /// The artifact runs without a compiler: `host run FILE`. It is made for this kind of processor and this version of the
-/// host, and for policies that agree with this one on `fuel` and `deterministic`; anything else is refused with the
+/// host, and for policies that agree with this one on `fuel`, `deterministic` and `compiler`; anything else is refused with the
 /// reason. It is authenticated with the key of the cache, or with the one that `--artifact-key` names, so that a machine
 /// that builds can compile for others that have the same key.
 ///
@@ -83,6 +83,9 @@ impl Compile {
 
 /// Writes a file that is there as a whole or, when something goes wrong, as it was before.
 fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if std::fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
+        return Err(std::io::Error::other("what is there is no plain file, and stays"));
+    }
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
     let unfinished = path.with_file_name(name);

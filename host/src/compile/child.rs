@@ -101,7 +101,7 @@ impl ChildCompiler {
         let status = kill.disarmed(&mut child);
         let (talk, said) = talked?;
         match talk {
-            Talk::Done(reply, code) if status.as_ref().is_ok_and(ExitStatus::success) => compiled(reply, code),
+            Talk::Done(reply, code) if status.as_ref().is_ok_and(ExitStatus::success) => compiled(reply, code, job),
             Talk::Done(..) | Talk::Ended => Err(abnormal(status, &said, job)),
             Talk::TooMuch => Err(job.limits.exceeded(LimitKind::ArtifactSize)),
         }
@@ -169,13 +169,16 @@ fn listen(stdout: &mut impl Read, max: u64) -> Talk {
     }
 }
 
-fn compiled(reply: Reply, code: Vec<u8>) -> Result<Compiled, Stop> {
+fn compiled(reply: Reply, code: Vec<u8>, job: &Job) -> Result<Compiled, Stop> {
     match reply {
         Reply::Compiled { about, took } => Ok(Compiled { about: *about, code, took }),
         Reply::Refused { code, message, hint } => {
             // Of all reasons a child has only those that say what the component is.
             let reason = StopReason::ALL.iter().find(|reason| reason.code() == code);
             let reason = match reason {
+                Some(StopReason::Refused(Refusal::CompileMemory)) => {
+                    return Err(job.limits.exceeded(LimitKind::CompileMemory));
+                }
                 Some(StopReason::Refused(why)) => StopReason::Refused(*why),
                 _ => StopReason::HostFault,
             };
@@ -219,7 +222,8 @@ impl Kill {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.wanted = true;
         if let Some(pid) = state.pid {
-            let _ = rustix::process::kill_process(pid, Signal::KILL);
+            // It leads a group of its own.
+            let _ = rustix::process::kill_process_group(pid, Signal::KILL);
         }
     }
 

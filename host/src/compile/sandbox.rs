@@ -43,7 +43,9 @@ mod linux {
     use std::collections::BTreeMap;
 
     use landlock::{ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _};
-    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+    use seccompiler::{
+        BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    };
 
     /// What computing with threads, pipes and memory needs. Everything else fails with `EPERM`.
     const CALLS: &[libc::c_long] = &[
@@ -97,8 +99,11 @@ mod linux {
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
             .map_err(|error| format!("parent's death: {error}"))?;
         landlock().map_err(|error| format!("landlock: {error}"))?;
-        let filter = filter().map_err(|error| format!("seccomp: {error}"))?;
-        seccompiler::apply_filter(&filter).map_err(|error| format!("seccomp: {error}"))
+        for filter in [no_clone3(), filter()] {
+            let filter = filter.map_err(|error| format!("seccomp: {error}"))?;
+            seccompiler::apply_filter(&filter).map_err(|error| format!("seccomp: {error}"))?;
+        }
+        Ok(())
     }
 
     /// No rule is added, so nothing is allowed of all that the kernel knows to forbid.
@@ -113,9 +118,22 @@ mod linux {
         Ok(())
     }
 
+    /// What `clone3` is asked for lies in memory, which a filter can't see. Told that there is none, libraries use `clone`.
+    fn no_clone3() -> Result<BpfProgram, seccompiler::BackendError> {
+        let rules = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
+        let absent = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
+        SeccompFilter::new(rules, SeccompAction::Allow, absent, std::env::consts::ARCH.try_into()?)?.try_into()
+    }
+
     fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
-        let rules: BTreeMap<i64, Vec<seccompiler::SeccompRule>> =
-            CALLS.iter().map(|call| (*call, Vec::new())).collect();
+        let mut rules: BTreeMap<i64, Vec<SeccompRule>> = CALLS.iter().map(|call| (*call, Vec::new())).collect();
+        // Threads and no processes, and signals to this process alone.
+        let thread = libc::CLONE_THREAD.cast_unsigned().into();
+        let thread = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(thread), thread)?;
+        rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![thread])?]);
+        let own = std::process::id().into();
+        let own = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, own)?;
+        rules.insert(libc::SYS_tgkill, vec![SeccompRule::new(vec![own])?]);
         let refuse = SeccompAction::Errno(libc::EPERM.cast_unsigned());
         SeccompFilter::new(rules, refuse, SeccompAction::Allow, std::env::consts::ARCH.try_into()?)?.try_into()
     }

@@ -1,10 +1,11 @@
 //! The child's side of compiling: gives up all that it could do harm with, then reads, compiles and answers.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 
 use super::child::{COMPILE_WORKER, Job, Reply};
 use super::{compile, sandbox};
 use crate::outcome::Stop;
+use crate::policy::LimitKind;
 
 /// Bytes of the line that says what to do.
 const MAX_JOB: usize = 4096;
@@ -32,7 +33,10 @@ fn work(stdin: &mut impl Read, stdout: &mut impl Write) -> u8 {
         .and_then(|()| {
             let mut bytes = Vec::new();
             let read = stdin.read_to_end(&mut bytes);
-            read.map_err(|error| Stop::host_fault(format!("the compiler can't read its input: {error}")))?;
+            read.map_err(|error| match error.kind() {
+                ErrorKind::OutOfMemory => job.limits.exceeded(LimitKind::CompileMemory),
+                _ => Stop::host_fault(format!("the compiler can't read its input: {error}")),
+            })?;
             compile(bytes, job.code, job.offers)
         });
     let (reply, code) = match done {
