@@ -53,6 +53,7 @@ pub struct CacheError {
 pub(crate) struct Found {
     pub(crate) about: About,
     pub(crate) file: File,
+    pub(crate) code_bytes: u64,
 }
 
 /// What code is kept under.
@@ -246,7 +247,7 @@ fn check(mut file: File, name: Name, key: &ArtifactKey) -> Result<Found, String>
     file.seek(SeekFrom::Start(parts.code)).map_err(failed)?;
     (&mut file).take(parts.facts).read_to_end(&mut facts).map_err(failed)?;
     let about = About::read(&facts).map_err(broken)?;
-    Ok(Found { about, file })
+    Ok(Found { about, file, code_bytes: parts.code })
 }
 
 fn hash_file(file: &mut File, mut left: u64, hasher: &mut blake3::Hasher) -> std::io::Result<()> {

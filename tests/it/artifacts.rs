@@ -290,6 +290,11 @@ fn compiling_is_refused_at_each_of_its_limits_and_not_before() {
     let refusal = go(&["--artifact-size", &(size - 1).to_string()]);
     refused(&refusal, "refused.compile-size", "`artifact-size`");
     assert_eq!(refusal.1["stop"]["limit"]["max"], size - 1);
+    // Code that is there already is no smaller for that.
+    assert!(compiled(&run(cache.path(), &markdown, &[])) && !compiled(&run(cache.path(), &markdown, &[])));
+    assert_eq!(run(cache.path(), &markdown, &["--artifact-size", &size.to_string()]).1["stop"]["reason"], "returned");
+    let kept = run(cache.path(), &markdown, &["--artifact-size", &(size - 1).to_string()]);
+    refused(&kept, "refused.compile-size", "`artifact-size`");
     refused(&go(&["--compile-memory", "1B"]), "refused.compile-memory", "`compile-memory`");
     refused(&go(&["--compile-memory", "24MiB"]), "refused.compile-memory", "`compile-memory`");
     refused(&go(&["--compile-wall", "1ms"]), "refused.compile-wall", "`compile-wall`");

@@ -69,6 +69,8 @@ struct Code {
     component: wasmtime::component::Component,
     facts: Facts,
     took: Took,
+    /// Its size, which has a limit wherever it is from.
+    bytes: u64,
 }
 
 impl Loader {
@@ -103,7 +105,9 @@ impl Loader {
         let Wanted { source, key, limits, .. } = *wanted;
         let flight = self.flight((source, key, limits));
         // Whoever comes first does it; if that one gives up, the next one takes over.
-        flight.get_or_init(|| self.find_or_compile(wanted, Name { source, code }, engine)).await.clone()
+        let code = flight.get_or_init(|| self.find_or_compile(wanted, Name { source, code }, engine)).await.clone()?;
+        within(&limits, code.bytes)?;
+        Ok(code)
     }
 
     async fn find_or_compile(&self, wanted: &Wanted, name: Name, engine: &Engine) -> Result<Code, Stop> {
@@ -175,9 +179,7 @@ impl Loader {
             }
             Err(_) => return Err(limits.exceeded(LimitKind::CompileWall)),
         };
-        if compiled.code.len() as u64 > limits.artifact {
-            return Err(limits.exceeded(LimitKind::ArtifactSize));
-        }
+        within(&limits, compiled.code.len() as u64)?;
         Ok(compiled)
     }
 
@@ -193,7 +195,7 @@ impl<E: Send + 'static> Host<E> {
     /// converts text and core modules, compiles, and matches imports. An artifact is loaded if it was made with the key of
     /// the host's cache, and is refused otherwise.
     ///
-    /// Fuel metering, the stack limit and whether runs are deterministic belong to the engine, so a component can be
+    /// Fuel metering, the stack limit, the compiler and whether runs are deterministic belong to the engine, so a component can be
     /// invoked only under policies that say the same about them.
     ///
     /// # Errors
@@ -225,7 +227,10 @@ impl<E: Send + 'static> Host<E> {
             _ => None,
         };
         let mut code = match (kept, key.quick()) {
-            (Some(best), _) => best,
+            (Some(best), _) => {
+                within(&limits, best.bytes)?;
+                best
+            }
             (None, Some(quick)) => return self.load_quick(wanted, quick, key, prepared).await,
             (None, None) => loader.code(&wanted, &prepared.engine, prepared.code).await?,
         };
@@ -287,7 +292,7 @@ impl<E: Send + 'static> Host<E> {
     }
 
     /// Compiles a component into an artifact, which [`Host::load`] takes in place of the component: in any process that
-    /// has the same key, under policies that agree on fuel and on determinism, on this kind of processor.
+    /// has the same key, under policies that agree on fuel, determinism and the compiler, on this kind of processor.
     ///
     /// # Errors
     /// As [`Host::load`], and `refused.unauthenticated` where the host has neither a cache nor a key.
@@ -298,9 +303,11 @@ impl<E: Send + 'static> Host<E> {
             let hint = "give the host a cache, which has one, or a key of your own";
             return Err(Stop::refused(Refusal::Unauthenticated, "there is no key to make an artifact with", hint));
         };
-        let (source, key) = (SourceId::of(&bytes), key.settled());
+        let (bytes, key) = (Arc::new(bytes), key.settled());
+        let hashed = Arc::clone(&bytes);
+        let source = self.loader.blocking(move || SourceId::of(&hashed)).await?;
         let code = self.prepared(key)?.code;
-        let wanted = Wanted { bytes: Arc::new(bytes), source, key, limits, later: false };
+        let wanted = Wanted { bytes, source, key, limits, later: false };
         let mut compiled = self.loader.compile(&wanted).await?;
         let tail = artifact::seal(&with, &compiled.about, code, source, &compiled.code);
         compiled.code.extend_from_slice(&tail);
@@ -323,6 +330,14 @@ struct KillOnDrop(Kill);
 impl Drop for KillOnDrop {
     fn drop(&mut self) {
         self.0.now();
+    }
+}
+
+/// Refuses code that is larger than it may be.
+fn within(limits: &CompileLimits, bytes: u64) -> Result<(), Stop> {
+    match bytes > limits.artifact {
+        true => Err(limits.exceeded(LimitKind::ArtifactSize)),
+        false => Ok(()),
     }
 }
 
@@ -361,11 +376,11 @@ fn authenticated(
         return Err(about.differs(key.code));
     }
     let component = deserialize(engine, code)?;
-    Ok(Code { component, facts: about.facts, took: Took::default() })
+    Ok(Code { component, facts: about.facts, took: Took::default(), bytes: code.len() as u64 })
 }
 
 fn from_memory(Compiled { about, code, took }: Compiled, engine: &Engine) -> Result<Code, Stop> {
-    Ok(Code { component: deserialize(engine, &code)?, facts: about.facts, took })
+    Ok(Code { component: deserialize(engine, &code)?, facts: about.facts, took, bytes: code.len() as u64 })
 }
 
 fn deserialize(engine: &Engine, code: &[u8]) -> Result<wasmtime::component::Component, Stop> {
@@ -376,7 +391,7 @@ fn deserialize(engine: &Engine, code: &[u8]) -> Result<wasmtime::component::Comp
 }
 
 /// Maps code from the cache.
-fn mapped(Found { about, file }: Found, engine: &Engine) -> Result<Code, Stop> {
+fn mapped(Found { about, file, code_bytes }: Found, engine: &Engine) -> Result<Code, Stop> {
     // The very file that was checked, whatever is at its path by now.
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     #[expect(unsafe_code, reason = "loading native code is what an artifact is for")]
@@ -387,6 +402,7 @@ fn mapped(Found { about, file }: Found, engine: &Engine) -> Result<Code, Stop> {
         component: component.map_err(|error| not_loaded(engine, &error))?,
         facts: about.facts,
         took: Took::default(),
+        bytes: code_bytes,
     })
 }
 
